@@ -1,0 +1,153 @@
+"""What can happen, and who is told.
+
+Events are told after what they say is committed, one at a time, in the thread that called `run`, `work`,
+`serve` or the verb that caused them, to listeners in the order they were registered. A listener that
+raises is logged and never stops a job; listeners observe and cannot veto.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from attrs import field, frozen
+
+from .errors import JobError
+from .model import Job, Progress
+
+logger = logging.getLogger("cyborglib")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@frozen(kw_only=True)
+class Event:
+    """Something that happened, said in the past tense. `at` is aware UTC."""
+
+    at: datetime = field(factory=_now)
+
+
+@frozen(kw_only=True)
+class JobEvent(Event):
+    """Something that happened to a job; `job` is how it stood then."""
+
+    job: Job
+
+
+@frozen(kw_only=True)
+class JobQueued(JobEvent):
+    """A job was queued; `job.reason` says what it waits for, if anything."""
+
+
+@frozen(kw_only=True)
+class JobStarted(JobEvent):
+    """Work on a job began."""
+
+
+@frozen(kw_only=True)
+class JobProgressed(JobEvent):
+    """A job at work told how far it is."""
+
+    progress: Progress
+
+
+@frozen(kw_only=True)
+class JobOutput(JobEvent):
+    """A job said a line; it is in the store too."""
+
+    line: str
+
+
+@frozen(kw_only=True)
+class JobRetried(JobEvent):
+    """A job failed in a way that may pass, and will be tried again at `job.not_before`."""
+
+    error: JobError
+
+
+@frozen(kw_only=True)
+class JobSucceeded(JobEvent):
+    """A job ended, and every condition of success held."""
+
+
+@frozen(kw_only=True)
+class JobFailed(JobEvent):
+    """A job failed and is not tried again."""
+
+    error: JobError
+
+
+@frozen(kw_only=True)
+class JobCanceled(JobEvent):
+    """A job was canceled, and nothing of it runs any more."""
+
+
+@frozen(kw_only=True)
+class JobSkipped(JobEvent):
+    """A job was not done, as something it needed did not come; `job.reason` says what."""
+
+
+@frozen(kw_only=True)
+class ArchiveConfirmed(JobEvent):
+    """The controller itself saw an archive in its vault. `job` is the one that looked."""
+
+    archive: str
+
+
+@frozen(kw_only=True)
+class HostKeyAccepted(Event):
+    """A host's first key was taken from the network, as `first_contact="accept"` allows."""
+
+    name: str
+    fingerprint: str
+
+
+@frozen(kw_only=True)
+class VaultSuspected(Event):
+    """Something is wrong with a vault: nothing more is written to it until a person has looked."""
+
+    vault: int
+    reason: str
+
+
+@frozen(kw_only=True)
+class KitOutdated(Event):
+    """No recovery kit was written since a vault changed: without one, losing this store loses the backups."""
+
+    reason: str
+
+
+E = TypeVar("E", bound=Event)
+L = TypeVar("L", bound=Callable[..., object])
+
+
+class Events:
+    """Tells listeners what happened."""
+
+    def __init__(self) -> None:
+        # Replaced, never changed: another thread may be going through it.
+        self._listeners: tuple[tuple[type[Event], Callable[[Any], object]], ...] = ()
+
+    def on(self, kind: type[E]) -> Callable[[Callable[[E], object]], Callable[[E], object]]:
+        """Register a listener for a kind of event and all its subclasses; a decorator that gives it back."""
+        if not (isinstance(kind, type) and issubclass(kind, Event)):
+            raise TypeError(f"{kind!r} is not an event class; use one like cyborglib.JobFailed, or Event for all")
+
+        def register(listener: Callable[[E], object]) -> Callable[[E], object]:
+            self._listeners = (*self._listeners, (kind, listener))
+            return listener
+
+        return register
+
+    def tell(self, event: Event) -> None:
+        """Hand an event to everybody who wants its kind."""
+        for kind, listener in self._listeners:
+            if isinstance(event, kind):
+                try:
+                    listener(event)
+                except Exception:
+                    logger.exception("the listener %r failed on %s", listener, type(event).__name__)

@@ -1,0 +1,32 @@
+"""The values of the domain: frozen, checked when they are built, without any I/O."""
+
+from .archive import Archive
+from .client import HOST_VARIABLES, Client
+from .job import ACTIVE, FINISHED, Job, JobKind, JobStatus, Progress, Stats
+from .location import Location
+from .policy import Policy, Retention
+from .repository import Repository, Vault
+from .schedule import Schedule
+from .settings import Settings
+from .variables import Variables
+
+__all__ = [
+    "ACTIVE",
+    "FINISHED",
+    "HOST_VARIABLES",
+    "Archive",
+    "Client",
+    "Job",
+    "JobKind",
+    "JobStatus",
+    "Location",
+    "Policy",
+    "Progress",
+    "Repository",
+    "Retention",
+    "Schedule",
+    "Settings",
+    "Stats",
+    "Variables",
+    "Vault",
+]

@@ -1,0 +1,40 @@
+"""What a backup left in a vault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from attrs import field, frozen
+
+from .fields import as_utc, observed
+
+
+def _pairs(values: Iterable[Iterable[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(root), str(system)) for root, system in values)
+
+
+@frozen(kw_only=True)
+class Archive:
+    """A Borg archive that a successful job of ours made.
+
+    `created_at` is when the backup began, `recorded_at` when Borg's answer was recorded, `confirmed_at`
+    when the controller itself saw this name and id in the vault; all by the controller's clock.
+    `roots` pairs each folder that was backed up with the identity of the file system it was on.
+    """
+
+    name: str
+    borg_id: str
+    vault: int
+    policy: int | None = None
+    client: int | None = None
+    job: int | None = None
+    created_at: datetime | None = field(default=None, converter=as_utc)
+    recorded_at: datetime | None = field(default=None, converter=as_utc)
+    confirmed_at: datetime | None = field(default=None, converter=as_utc)
+    files: int = 0
+    original_bytes: int = 0
+    compressed_bytes: int = 0
+    deduplicated_bytes: int = 0
+    roots: tuple[tuple[str, str], ...] = field(default=(), converter=_pairs)
+    id: int | None = observed()

@@ -1,0 +1,92 @@
+"""What to back up, for whom, where to, when, and how long to keep it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from attrs import field, frozen
+
+from ..errors import Invalid
+from .fields import EXECUTES, SEALED, as_id, as_ids, as_utc, name_of, observed, truth, whole_number
+from .variables import Variables, as_variables
+
+_COMPRESSION = re.compile(
+    r"(auto,)?(none|lz4|zstd(,([1-9]|1[0-9]|2[0-2]))?|zlib(,[0-9])?|lzma(,[0-9])?)"
+)
+_WITHIN = re.compile(r"[1-9][0-9]{0,4}[HdwmMyS]")
+
+
+def _count(what: str) -> Any:
+    return field(default=0, kw_only=True, validator=whole_number(what, most=100_000))
+
+
+@frozen
+class Retention:
+    """How many archives to keep, after Borg's own rules; all zero keeps everything.
+
+    `within` keeps all of a span: a number and one of H, d, w, m, y ("2d").
+    """
+
+    hourly: int = _count("hourly")
+    daily: int = _count("daily")
+    weekly: int = _count("weekly")
+    monthly: int = _count("monthly")
+    yearly: int = _count("yearly")
+    within: str = field(default="", kw_only=True)
+
+    @within.validator
+    def _check_within(self, _attribute: Any, value: object) -> None:
+        if value != "" and not (isinstance(value, str) and _WITHIN.fullmatch(value)):
+            raise Invalid(f"within {value!r} cannot be read; give a number and one of H, d, w, m, y, like '2d'")
+
+
+def as_retention(value: Retention | Mapping[str, Any] | None) -> Retention | None:
+    """A mapping of its fields as a `Retention`."""
+    return Retention(**value) if isinstance(value, Mapping) else value
+
+
+@frozen
+class Policy:
+    """What to back up (`type` and its `extra_vars`), for whom, where to, when, and how long to keep it.
+
+    `type` is the name of a role `policy_<type>`; what it takes in `extra_vars` is in that role's argument
+    specs, against which the policy is checked when it is added. `timeout` is in seconds, for one backup of
+    one client; `retries` is how often a backup is tried again after an error that may pass.
+    """
+
+    name: str = field(validator=name_of("the policy's name"))
+    type: str = field(validator=name_of("the policy's type"), kw_only=False)
+    repository: int = field(converter=as_id, kw_only=True)
+    clients: tuple[int, ...] = field(default=(), kw_only=True, converter=as_ids)
+    schedule: int | None = field(default=None, kw_only=True, converter=as_id)
+    retention: Retention | None = field(default=None, kw_only=True, converter=as_retention)
+    extra_vars: Variables = field(
+        default=None, kw_only=True, converter=as_variables, metadata={SEALED: True, EXECUTES: True}
+    )
+    compression: str = field(default="zstd,3", kw_only=True)
+    timeout: int = field(default=24 * 3600, kw_only=True, validator=whole_number("timeout", least=1))
+    retries: int = field(default=2, kw_only=True, validator=whole_number("retries", most=20))
+    enabled: bool = field(default=True, kw_only=True, validator=truth("enabled"))
+
+    id: int | None = observed()
+    revision: int = observed(0)
+    #: Since when its moments count: when it was last added, changed or enabled.
+    counted_from: datetime | None = observed(converter=as_utc)
+    #: When it comes next by its schedule; None without one.
+    next_run: datetime | None = observed(converter=as_utc)
+
+    @repository.validator
+    def _check_repository(self, _attribute: Any, value: object) -> None:
+        if not isinstance(value, int):
+            raise Invalid("a policy needs a repository: give the object that repositories.add gave back, or its id")
+
+    @compression.validator
+    def _check_compression(self, _attribute: Any, value: object) -> None:
+        if not isinstance(value, str) or not _COMPRESSION.fullmatch(value):
+            raise Invalid(
+                f"compression {value!r} is not known; choose none, lz4, zstd,1 to zstd,22, zlib,0 to zlib,9 or "
+                "lzma,0 to lzma,9, each also as auto,…"
+            )

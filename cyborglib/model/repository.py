@@ -1,0 +1,116 @@
+"""Where Borg repositories live and how they are reached; and each single one of them, a vault."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import field, frozen
+
+from ..errors import Invalid
+from ..secret import Secret, as_secret
+from .client import check_key_line
+from .fields import (
+    EXECUTES,
+    SEALED,
+    as_id,
+    as_utc,
+    check_account,
+    checked,
+    name_of,
+    observed,
+    one_of,
+    optional,
+    truth,
+    whole_number,
+)
+from .location import Location
+from .variables import Variables, as_variables
+
+ENCRYPTIONS = ("repokey-blake2", "repokey")
+
+
+def _check_path(_what: str, value: object) -> Location:
+    return Location.parse(value)
+
+
+@frozen
+class Repository:
+    """Where Borg repositories live: `/folder` on each client, `user@host:path`, or `ssh://user@host:port/path`.
+
+    `{client}` in the path stands for the client's hostname and id, so that each has a vault of its own. A
+    path elsewhere without it is one vault for all, which is taken for a second client only with
+    `shared=True`: then **each client can read, and poison or delete, what the others stored**.
+
+    Without a passphrase each vault gets a random one of its own, which is the better choice: one given
+    here opens the vaults of all clients to each of them. `quota` is in bytes, for each vault.
+
+    On a `managed` host the library makes the account, installs Borg and limits every key; there
+    `admin_user` (root unless the ssh configuration says otherwise) logs in, and `admin_become` None means
+    sudo where that login is not root. `managed=False` is a host without a shell, like a storage box.
+    """
+
+    name: str = field(validator=name_of("the repository's name"))
+    path: str = field(validator=checked(_check_path, "path"), metadata={EXECUTES: True})
+    passphrase: Secret | None = field(default=None, kw_only=True, converter=as_secret, metadata={SEALED: True})
+    encryption: str = field(default="repokey-blake2", kw_only=True, validator=one_of("encryption", ENCRYPTIONS))
+    append_only: bool = field(default=True, kw_only=True, validator=truth("append_only"))
+    shared: bool = field(default=False, kw_only=True, validator=truth("shared"))
+    quota: int | None = field(default=None, kw_only=True, validator=whole_number("quota", least=10**6, none=True))
+    managed: bool = field(default=True, kw_only=True, validator=truth("managed"))
+    admin_user: str | None = field(default=None, kw_only=True, validator=optional(check_account, "admin_user"))
+    admin_become: bool | None = field(default=None, kw_only=True, validator=truth("admin_become", none=True))
+    admin_become_password: Secret | None = field(
+        default=None, kw_only=True, converter=as_secret, metadata={SEALED: True}
+    )
+    enabled: bool = field(default=True, kw_only=True, validator=truth("enabled"))
+
+    id: int | None = observed()
+    revision: int = observed(0)
+    ready: bool = observed(False)
+    #: The pinned ssh host key of the repository's host; may be given to `add`.
+    host_key: str = observed("", validator=check_key_line)
+    borg_version: str = observed("")
+    facts: Variables = observed(None, converter=as_variables)
+
+    def __attrs_post_init__(self) -> None:
+        if self.passphrase is not None and not self.passphrase:
+            raise Invalid("the passphrase is empty; leave it out, and each vault gets a random one")
+        if self.location.local and not self.managed:
+            raise Invalid("managed=False is for a repository on another host; a folder on the client needs no host")
+
+    @property
+    def location(self) -> Location:
+        """The path, taken apart."""
+        return Location.parse(self.path)
+
+
+@frozen
+class Vault:
+    """One Borg repository on disk. Made by the library; its Borg id is pinned when it is initialised.
+
+    `location` is where it lies, expanded once and never computed again. `client` is None where all clients
+    of the repository share it. `suspect` is the reason why nothing more is done with it, or "".
+    """
+
+    repository: int = field(converter=as_id)
+    client: int | None = field(converter=as_id)
+    location: str = field()
+    passphrase: Secret | None = observed(None, sealed=True, converter=as_secret)
+    borg_id: str = observed("")
+    #: What `borg key export` gave at preparation: opens the vault together with the passphrase.
+    key_export: Secret | None = observed(None, sealed=True, converter=as_secret)
+    #: The client's public key for this vault; the private half is on the client alone.
+    public_key: str = observed("")
+    #: The controller's own private key for this vault (OpenSSH format).
+    controller_key: Secret | None = observed(None, sealed=True, converter=as_secret)
+    ready: bool = observed(False)
+    suspect: str = observed("")
+    created_at: datetime | None = observed(converter=as_utc)
+    prepared_at: datetime | None = observed(converter=as_utc)
+    id: int | None = observed()
+    revision: int = observed(0)
+
+    @property
+    def where(self) -> Location:
+        """The location, taken apart."""
+        return Location.parse(self.location)

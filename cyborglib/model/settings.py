@@ -1,0 +1,31 @@
+"""What holds for the whole of one store."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from .fields import one_of, truth, whole_number
+
+
+@frozen(kw_only=True)
+class Settings:
+    """What holds for the whole of one store; change it by `cyborg.settings = attrs.evolve(cyborg.settings, …)`."""
+
+    #: Prepare what is not ready before a backup. Off: such a backup is skipped, and says so.
+    prepare: bool = field(default=True, validator=truth("prepare"))
+    #: After a backup, let the controller itself list the vault, which confirms the archive.
+    catalog: bool = field(default=True, validator=truth("catalog"))
+    #: How many jobs one engine works at a time.
+    parallel: int = field(default=20, validator=whole_number("parallel", least=1, most=1000))
+    #: A job holds its client, so that two never work there at once.
+    hold_client: bool = field(default=True, validator=truth("hold_client"))
+    #: What to do with a host whose key nobody has pinned: "refuse", or "accept" what it shows first.
+    first_contact: str = field(default="refuse", validator=one_of("first_contact", ("refuse", "accept")))
+    #: Seconds until a connection that gives no answer has failed.
+    connect_timeout: int = field(default=10, validator=whole_number("connect_timeout", least=1, most=600))
+    #: Seconds that Borg waits for a lock on a vault before the job fails.
+    lock_wait: int = field(default=600, validator=whole_number("lock_wait", most=86400))
+    #: Seconds after which an engine that gave no sign of life has lost its jobs.
+    lease: int = field(default=60, validator=whole_number("lease", least=5, most=3600))
+    #: Seconds before the first and the second try again; later ones wait as long as the last.
+    retry_delays: tuple[int, ...] = field(default=(10, 60), converter=tuple)
