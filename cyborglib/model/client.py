@@ -13,6 +13,7 @@ from ..secret import Secret, as_secret
 from .fields import (
     EXECUTES,
     SEALED,
+    as_ids,
     as_texts,
     as_utc,
     check_account,
@@ -104,6 +105,8 @@ class Client:
     #: The client's own ssh key, made at preparation ("ssh-ed25519 AAAA…").
     public_key: str = observed("")
     prepared_at: datetime | None = observed(converter=as_utc)
+    #: The ids of the vaults that a key of this client opens.
+    access: tuple[int, ...] = observed((), converter=as_ids)
 
     @tags.validator
     def _check_tags(self, _attribute: Any, value: tuple[str, ...]) -> None:

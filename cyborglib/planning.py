@@ -1,0 +1,179 @@
+"""Pure: what a launch amounts to. Which jobs, what each waits for, and what may run beside what.
+
+A job's *keys* say what it holds while it is at work: `vault:7` alone for whoever writes a vault, shared by
+its readers; `client:3` alone for whoever works on a client. They are put on the job here, once; a claim
+only asks whether they are free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from attrs import evolve, field, frozen
+
+from .model import Archive, Client, Job, JobKind, Policy, Repository, Settings, Variables, Vault
+
+#: Seconds that jobs without a policy may take.
+PREPARE_TIMEOUT = 3600
+CATALOG_TIMEOUT = 3600
+RESTORE_TIMEOUT = 7 * 24 * 3600
+
+
+@frozen
+class Key:
+    """Something a job holds while it is at work: alone, or together with others that only read it."""
+
+    name: str
+    alone: bool = True
+
+
+@frozen
+class NewJob:
+    """A job to be queued. `after` are places in the same sequence of new jobs that it waits for."""
+
+    job: Job
+    keys: tuple[Key, ...] = ()
+    after: tuple[int, ...] = field(default=(), converter=tuple)
+
+
+@frozen
+class Target:
+    """One client of a launch, and the vault its archive goes to."""
+
+    client: Client
+    vault: Vault
+
+
+def vault_key(vault: Vault, *, alone: bool) -> Key:
+    """What writers of a vault hold alone, and its readers together."""
+    return Key(f"vault:{vault.id}", alone)
+
+
+def client_keys(client: Client | None, settings: Settings) -> tuple[Key, ...]:
+    """What a job that works on a client holds."""
+    return (Key(f"client:{client.id}"),) if client is not None and settings.hold_client else ()
+
+
+def prepare_client(client: Client, settings: Settings, *, update: bool = False, launched_by: str = "call") -> NewJob:
+    """Make a client ready."""
+    job = Job(
+        kind=JobKind.PREPARE_CLIENT,
+        client=client.id,
+        client_name=client.hostname,
+        options=Variables({"update": update}),
+        launched_by=launched_by,
+        attempts=3,
+        timeout=PREPARE_TIMEOUT,
+    )
+    # Always alone on its client, whatever the settings: it changes what others use there.
+    return NewJob(job, (Key(f"client:{client.id}"),))
+
+
+def prepare_vault(
+    repository: Repository, target: Target, settings: Settings, *, after: Sequence[int] = (), launched_by: str = "call"
+) -> NewJob:
+    """Make a vault, with the client's key and the limits on it."""
+    job = Job(
+        kind=JobKind.PREPARE_REPOSITORY,
+        client=target.client.id,
+        client_name=target.client.hostname,
+        repository=repository.id,
+        repository_name=repository.name,
+        vault=target.vault.id,
+        launched_by=launched_by,
+        attempts=3,
+        timeout=PREPARE_TIMEOUT,
+    )
+    keys = (vault_key(target.vault, alone=True), *client_keys(target.client, settings))
+    return NewJob(job, keys, after)
+
+
+def backup(
+    policy: Policy, repository: Repository, targets: Sequence[Target], settings: Settings,
+    *, extra_vars: Variables, launched_by: str, due: datetime | None = None,
+) -> list[NewJob]:
+    """The jobs of a launch, in an order in which each comes after all that it waits for.
+
+    A client or vault that is not ready is prepared first, if the settings allow it; one that is not ready
+    and may not be prepared is found when the backup's turn comes. A backup is followed by the controller's
+    own listing of the vault, by the settings.
+    """
+    jobs: list[NewJob] = []
+    for target in targets:
+        client, vault = target.client, target.vault
+        needs: list[int] = []
+        if settings.prepare and not client.ready:
+            needs.append(_add(jobs, prepare_client(client, settings, launched_by="dependency")))
+        if settings.prepare and not accessible(client, vault):
+            made = prepare_vault(repository, target, settings, after=needs, launched_by="dependency")
+            needs = [*needs, _add(jobs, made)]
+        job = Job(
+            kind=JobKind.BACKUP,
+            policy=policy.id,
+            policy_name=policy.name,
+            client=client.id,
+            client_name=client.hostname,
+            repository=repository.id,
+            repository_name=repository.name,
+            vault=vault.id,
+            launched_by=launched_by,
+            due=due,
+            attempts=1 + policy.retries,
+            timeout=policy.timeout,
+            extra_vars=extra_vars,
+        )
+        keys = (vault_key(vault, alone=True), *client_keys(client, settings))
+        place = _add(jobs, NewJob(job, keys, needs))
+        if settings.catalog:
+            jobs.append(evolve(catalog(repository, vault, client, policy), after=(place,)))
+    return jobs
+
+
+def catalog(repository: Repository, vault: Vault, client: Client | None, policy: Policy | None = None) -> NewJob:
+    """The controller's own look into a vault, which confirms what lies there."""
+    job = Job(
+        kind=JobKind.CATALOG,
+        policy=policy.id if policy else None,
+        policy_name=policy.name if policy else "",
+        client=client.id if client else None,
+        client_name=client.hostname if client else "",
+        repository=repository.id,
+        repository_name=repository.name,
+        vault=vault.id,
+        launched_by="dependency",
+        attempts=3,
+        timeout=CATALOG_TIMEOUT,
+    )
+    return NewJob(job, (vault_key(vault, alone=False),))
+
+
+def restore(
+    archive: Archive, repository: Repository, vault: Vault, to: Client | None, settings: Settings, *, options: Variables
+) -> NewJob:
+    """Bring an archive's files back: to a client, or to the controller where `to` is None."""
+    job = Job(
+        kind=JobKind.RESTORE,
+        policy=archive.policy,
+        client=to.id if to else None,
+        client_name=to.hostname if to else "",
+        repository=repository.id,
+        repository_name=repository.name,
+        vault=vault.id,
+        archive=archive.id,
+        options=options,
+        attempts=1,
+        timeout=RESTORE_TIMEOUT,
+    )
+    return NewJob(job, (vault_key(vault, alone=False), *client_keys(to, settings)))
+
+
+def accessible(client: Client, vault: Vault) -> bool:
+    """True if the vault is there and a key of this client opens it."""
+    return vault.ready and vault.id in client.access
+
+
+def _add(jobs: list[NewJob], job: NewJob) -> int:
+    """Add a job and give its place; a vault that several clients share is prepared by one after another."""
+    jobs.append(job)
+    return len(jobs) - 1
