@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of the agent: the text of the program, and its answer.
+
+A *piece* is a file in target/. Pieces import each other by ``from .other import name`` like any package, so
+that tools understand them; here those lines are taken out and the files are joined in order of need, because
+the target gets one text without files. Only what an operation needs is sent.
+"""
+
+import functools
+import json
+import os
+import re
+
+_TARGET = os.path.join(os.path.dirname(os.path.abspath(__file__)), "target")
+_IMPORT = re.compile(r"^from \.(\w+) import (?:\([^)]*\)|[^\n(]*)\n", re.MULTILINE)
+_FRAME = re.compile(r"(?:^|[\r\n])@@cyborg@@([0-9]{1,10}):")
+
+#: operation -> the pieces to begin with; what they import comes along.
+PIECES = {
+    "start": ["start"],
+    "follow": ["follow"],
+    "ask": ["ask"],
+    "out": ["out"],
+    "cancel": ["cancel"],
+    "forget": ["forget"],
+    "sweep": ["sweep"],
+}
+
+
+class AgentError(Exception):
+    """The exchange gave no whole answer. ``tail``: the end of what came instead (at most 2000 characters)."""
+
+    def __init__(self, message, tail=""):
+        super().__init__(message)
+        self.tail = tail
+
+
+def program(pieces, request):
+    """The program to feed to ``python3 -I -S -`` on the target.
+
+    :param pieces: names of files in target/, without .py
+    :param request: the request as README.md describes it; must be JSON-plain
+    :returns: bytes, pure ASCII
+    """
+    source = _joined(tuple(pieces))
+    # As a literal the request cannot end the string it stands in: JSON's text is ASCII, repr quotes the rest.
+    # The source stands in a literal as well, so that the agent can hand it on to an interpreter of its own.
+    text = "S=%r\nexec(compile(S,'cyborg-agent','exec'))\nmain(%r)\n" % (source, json.dumps(request))
+    return text.encode("ascii")
+
+
+def exchange(request):
+    """The program for one request: :func:`program` with the pieces its operation needs."""
+    return program(PIECES[request["op"]], request)
+
+
+def answer(stdout):
+    """The agent's answer in the output of one exchange.
+
+    Noise before and after it (motd, a lecture of sudo) is passed over.
+
+    :param stdout: text of the exchange's standard output
+    :returns: dict
+    :raises AgentError: no answer, or a shorter one than announced
+    """
+    problem = "the agent gave no answer"
+    for found in reversed(list(_FRAME.finditer(stdout))):
+        length = int(found.group(1))
+        body = stdout[found.end() : found.end() + length]
+        if len(body) < length:
+            problem = "the agent's answer was cut: %d of %d characters came" % (len(body), length)
+            continue
+        try:
+            value = json.loads(body)
+        except ValueError:
+            problem = "the agent's answer cannot be read"
+            continue
+        if isinstance(value, dict):
+            return value
+    raise AgentError(problem, stdout[-2000:])
+
+
+class Lines:
+    """Joins the lines of successive ``follow`` answers: one that was longer than a piece came in parts."""
+
+    def __init__(self):
+        self._part = b""
+
+    def feed(self, reply):
+        """The complete lines (list of str) that this answer brings."""
+        lines = list(reply.get("lines", ()))
+        if reply.get("dropped"):
+            self._part = b""
+        if self._part and lines:
+            lines[0] = _text(self._part + _bytes(lines[0]))
+            self._part = b""
+        if reply.get("part"):
+            # In bytes, because a part may end within a character.
+            self._part += _bytes(reply["part"])
+        return lines
+
+
+def _bytes(text):
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _text(data):
+    return data.decode("utf-8", "surrogateescape")
+
+
+@functools.lru_cache(maxsize=None)
+def _joined(pieces):
+    order, texts = [], {}
+
+    def need(name):
+        if name in texts:
+            return
+        with open(os.path.join(_TARGET, name + ".py"), encoding="ascii") as file:
+            texts[name] = file.read()
+        for other in _IMPORT.findall(texts[name]):
+            need(other)
+        order.append(name)
+
+    for piece in ("frame",) + pieces:
+        need(piece)
+    return "".join(_IMPORT.sub("", texts[name]) for name in order)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ends a job from outside, whether its supervisor lives or not, and waits until nothing of it is left."""
+
+import os
+import time
+
+from .ending import Steps, members
+from .places import open_job
+from .state import FILE, Guard, read_json, state_of, write_file
+
+#: Seconds for the kernel and the supervisor after the last signal.
+PATIENCE = 10
+
+
+def op_cancel(request):
+    job = open_job(request)
+    if job is None:
+        return {"state": "unknown"}
+    with Guard(job, request):
+        state, result = state_of(job)
+        if state != "ended":
+            # First the mark: a supervisor that has not started the command yet then does not start it.
+            write_file(job, "cancel", b"")
+    if state != "ended":
+        state, result = end(job, 5.0 if request.get("grace") is None else float(request["grace"]))
+    reply = {"state": state}
+    if result is not None:
+        reply["result"] = result
+    return reply
+
+
+def end(job, grace):
+    fd = os.open("lock", os.O_RDONLY | FILE, dir_fd=job)
+    lock = os.fstat(fd)
+    os.close(fd)
+    began = time.monotonic()
+    steps, last, me = None, began + grace + PATIENCE, os.getpid()
+    while True:
+        state, result = state_of(job)
+        now = time.monotonic()
+        if state == "ended" or now > last:
+            return state, result
+        pids = read_json(job, "pid")
+        # A supervisor that does not come to its command, or not to its end, goes too.
+        stuck = now > began + grace + (PATIENCE / 2 if pids else 0)
+        if pids or stuck:
+            command = (pids or {}).get("command", 0)
+            steps = steps or Steps(command, grace if pids else 0, now)
+            if steps.due(now):
+                spare = (me,) if stuck else (me, pids["supervisor"])
+                steps.step(members(command, lock, spare), now)
+        time.sleep(0.05)

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ends what a command started: all of its session, and whoever else holds the job's lock."""
+
+import os
+import signal
+
+
+def process(pid):
+    """(state, session) of a process, or None."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return fields[0], int(fields[3])
+
+
+def members(session, lock=None, spare=()):
+    """Pids of living processes of the session; with ``lock`` (an os.stat_result) also of those that have that file open."""
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) in spare:
+            continue
+        seen = process(int(name))
+        if seen is None or seen[0] in (b"Z", b"X"):
+            continue
+        if seen[1] == session or (lock is not None and holds(name, lock)):
+            found.append(int(name))
+    return found
+
+
+def holds(pid, lock):
+    """A child that made a session of its own is still known by the lock that it inherited."""
+    try:
+        fds = os.listdir("/proc/%s/fd" % pid)
+    except OSError:
+        return False  # gone, or not ours to look at, thus not of this job
+    for fd in fds:
+        try:
+            status = os.stat("/proc/%s/fd/%s" % (pid, fd))
+        except OSError:
+            continue
+        if (status.st_dev, status.st_ino) == (lock.st_dev, lock.st_ino):
+            return True
+    return False
+
+
+def send(number, pids):
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+
+def group_lives(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def send_group(group, number):
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        pass  # gone; or it is another user by now (sudo in a command), which its own parent ends
+
+
+class Steps:
+    """INT, TERM, KILL within ``grace`` seconds.
+
+    INT lets Borg write a checkpoint. TERM goes to the command alone first: its ssh, ended before it, would take away
+    the way to the repository on which Borg gives its lock back.
+    """
+
+    def __init__(self, command, grace, now):
+        self.command = command
+        self.plan = [
+            (now, signal.SIGINT, False),
+            (now + grace * 0.5, signal.SIGTERM, True),
+            (now + grace * 0.75, signal.SIGTERM, False),
+            (now + grace, signal.SIGKILL, False),
+        ]
+
+    def due(self, now):
+        return bool(self.plan) and now >= self.plan[0][0]
+
+    def step(self, pids, now):
+        """Sends what is due; after the last one it is sent again at each call."""
+        while self.due(now) and len(self.plan) > 1:
+            _, number, alone = self.plan.pop(0)
+            send(number, [pid for pid in pids if pid == self.command] if alone else pids)
+        if self.due(now):
+            send(self.plan[0][1], pids)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waits for news of a job and brings them in bounded pieces."""
+
+import os
+import select
+import time
+
+from .frame import to_text
+from .places import open_job
+from .ring import log_end, read_log
+from .state import read_json, state_of
+
+PIECE = 256 * 1024
+#: Seconds between looks, the first ones short: most exchanges with a short job end in them.
+STEP_MIN, STEP_MAX = 0.02, 0.2
+
+
+def op_follow(request):
+    job = open_job(request)
+    if job is None:
+        return {"state": "unknown"}
+    return follow(job, request)
+
+
+def follow(job, request, bell=None):
+    """``bell``: an fd that can be read from, or is at its end, when there is a reason to look."""
+    offset, seen = int(request.get("offset") or 0), int(request.get("seen") or 0)
+    size = max(1, min(int(request.get("max") or PIECE), PIECE))
+    now = time.monotonic()
+    end = now + float(request.get("wait") or 0)
+    quiet, step = float(request.get("quiet") or 0), STEP_MIN
+    news = False
+    while True:
+        state, result = state_of(job)
+        if state == "ended":
+            break
+        progress = None if news else read_json(job, "progress")
+        written = log_end(job)
+        if not news and (written > offset or (progress or {}).get("seen", 0) > seen):
+            news, end = True, min(end, time.monotonic() + quiet)
+        left = end - time.monotonic()
+        if left <= 0 or written - offset >= size:
+            break
+        bell = pause(min(step, left), bell)
+        step = min(step * 1.3, STEP_MAX)
+    return piece(job, state, result, offset, seen, size)
+
+
+def pause(seconds, bell):
+    if bell is None:
+        time.sleep(seconds)
+    elif select.select([bell], [], [], seconds)[0] and not os.read(bell, 64):
+        os.close(bell)
+        return None
+    return bell
+
+
+def piece(job, state, result, offset, seen, size):
+    """The answer. The state was asked before the log is read: of an ended job nothing is missed."""
+    at, data = read_log(job, offset, size)
+    whole = data.rfind(b"\n") + 1
+    part = b""
+    if not whole and len(data) == size:
+        part, whole = data, size
+    elif state == "ended" and len(data) < size:
+        whole = len(data)  # a supervisor that was killed may have left a line without its end
+    lines = data[:whole].split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    reply = {
+        "state": state, "offset": at + whole, "dropped": max(0, at - offset), "part": to_text(part),
+        "lines": [] if part else [to_text(line) for line in lines],
+        "more": log_end(job) > at + whole and len(data) == size,
+        "progress": None, "seen": seen, "now": time.time(), "started_at": (read_json(job, "about") or {}).get("started_at"),
+    }
+    progress = read_json(job, "progress")
+    if progress and progress["seen"] > seen:
+        reply["progress"], reply["seen"] = progress["line"], progress["seen"]
+    if state == "ended" and not reply["more"]:
+        reply["result"] = result
+    return reply

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One exchange: takes the request, calls its operation, writes the framed answer."""
+
+import sys
+
+# "python3 -" looks for modules in the current folder first: not in that of a user who waits for root.
+sys.path[:] = [place for place in sys.path if place]
+
+import json  # noqa: E402
+import os  # noqa: E402
+
+
+class Refused(Exception):
+    """What was asked will not be done: the answer is ``refused`` with this code and sentence."""
+
+    def __init__(self, code, message, **more):
+        super().__init__(message)
+        self.error = dict(more, code=code, message=message)
+
+
+class Fenced(Exception):
+    """A newer engine has spoken to this job. The argument is its token."""
+
+
+def to_bytes(text):
+    return text.encode("utf-8", "surrogateescape")
+
+
+def to_text(data):
+    return data.decode("utf-8", "surrogateescape")
+
+
+def failure(error):
+    """A description of an unforeseen error without its values: they could be a secret."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = "%s:%d" % (place.tb_frame.f_code.co_name, place.tb_lineno) if place else "?"
+    if isinstance(error, OSError) and error.errno:
+        return "%s (%s, in %s)" % (os.strerror(error.errno), type(error).__name__, where)
+    return "%s in %s" % (type(error).__name__, where)
+
+
+def write_all(fd, data):
+    while data:
+        data = data[os.write(fd, data):]
+
+
+def main(text):
+    """Answers one request, given as JSON text. Never raises: what goes wrong is an answer as well."""
+    os.umask(0o077)
+    try:
+        request = json.loads(text)
+        reply = globals()["op_" + request["op"]](request)
+    except Refused as error:
+        reply = {"state": "refused", "error": error.error}
+    except Fenced as error:
+        reply = {"state": "fenced", "fence": error.args[0]}
+    except Exception as error:
+        message = "The agent failed on the target: %s." % failure(error)
+        reply = {"state": "refused", "error": {"code": "agent_failed", "message": message}}
+    body = json.dumps(reply).encode("ascii")
+    write_all(1, b"\n@@cyborg@@%d:%s\n" % (len(body), body))

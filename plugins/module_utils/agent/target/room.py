@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much a job may take of the file system it lies on, which often is the host's memory."""
+
+import os
+
+from .frame import Refused
+from .places import DIRECTORY
+
+RING = 4 * 1024 * 1024
+LOGS = 64 * 1024 * 1024
+OUT = 128 * 1024 * 1024
+#: The least a log needs, and what is kept back so that the result can always be written.
+LEAST, RESERVE = 256 * 1024, 512 * 1024
+
+
+def limits(root, request):
+    """{"log_limit", "out_limit"} in bytes. All logs together: 64 MiB and a tenth of the file system."""
+    space = os.statvfs(root)
+    size, free = space.f_blocks * space.f_frsize, space.f_bavail * space.f_frsize
+    room = min(LOGS, size // 10) - logs(root)
+    if room < LEAST or free < LEAST + RESERVE:
+        raise Refused(
+            "client_full",
+            "There is no room for another job's log: %d of %d bytes are free where jobs live. "
+            "Free some, or have ended jobs acknowledged." % (free, size),
+        )
+    wanted = request.get("out_limit")
+    return {"log_limit": min(RING, room), "out_limit": min(OUT if wanted is None else int(wanted), OUT, free // 2)}
+
+
+def logs(root):
+    """Bytes that all jobs' files take, without what commands printed: that has a limit of its own."""
+    total = 0
+    for name in os.listdir(root):
+        try:
+            job = os.open(name, os.O_RDONLY | DIRECTORY, dir_fd=root)
+        except OSError:
+            continue
+        try:
+            for file in os.listdir(job):
+                if file != "out":
+                    total += size_of(job, file)
+        finally:
+            os.close(job)
+    return total
+
+
+def size_of(folder, name):
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_size
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starts a job, once. Its folder is made under another name with the lock held, and then renamed: who sees a job sees
+its lock held by somebody, or a job that is dead."""
+
+import fcntl
+import os
+import time
+
+from .follow import follow
+from .frame import Refused, to_bytes, to_text
+from .memory import files_place, write_files
+from .places import open_folder, open_job, remove_tree, root_path
+from .room import limits
+from .sources import examine
+from .state import FILE, Guard, read_json, remove_files, write_file, write_json
+from .supervise import supervise
+from .sweep import forgotten, sweep
+
+
+def op_start(request):
+    path = root_path(request)
+    root = open_folder(path, True)
+    job, bell, begun = open_job(request, root), None, False
+    if job is None:
+        if forgotten(root, request["job"]):
+            raise already_forgotten()
+        job, bell = begin(request, root, path)
+        begun = bell is not None
+    with Guard(job, request):
+        pass  # a start is a write: an older engine is turned away
+    about = read_json(job, "about") or {}
+    ask = request.get("follow")
+    reply = follow(job, ask or {}, bell)
+    reply["started"] = begun
+    for key in ("roots", "left_out", "absent"):
+        if key in about:
+            reply[key] = about[key]
+    return reply
+
+
+def already_forgotten():
+    return Refused("already_forgotten", "This attempt has ended and was acknowledged: a new start needs a new attempt.")
+
+
+def begin(request, root, path):
+    """(job's fd, bell) of a job just started; the bell is None if another exchange was faster."""
+    import resource
+
+    # Nothing that handles a secret leaves its memory on a disk.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if not request.get("argv"):
+        raise Refused("invalid", "There is no command to start.")
+    found = examine(request["sources"]) if request.get("sources") else {}
+    sweep(root, 7)
+    about = limits(root, request)
+    about.update(found, mark="cyborg", started_at=time.time())
+    name = ".new-%s-%d-%d" % (request["job"], os.getpid(), time.monotonic() * 1e6)
+    os.mkdir(name, 0o700, dir_fd=root)
+    job, new_cwd = open_folder(path + b"/" + to_bytes(name), False), None
+    try:
+        lock = os.open("lock", os.O_RDWR | os.O_CREAT | FILE, 0o600, dir_fd=job)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        write_file(job, "fence", b"%-20d" % int(request.get("fence") or 0))
+        place = files_place(request, root, path)
+        about["files_place"] = place
+        write_json(job, "about", about)
+        folder = write_files(request, job, place)
+        new_cwd = prepare(request, about, folder if folder is not None else path + b"/" + to_bytes(request["job"]) + b"/files")
+        os.rename(name, request["job"], src_dir_fd=root, dst_dir_fd=root)
+        if forgotten(root, request["job"]):
+            # It ran and was acknowledged between our two looks.
+            name = request["job"]
+            raise already_forgotten()
+    except BaseException:
+        undo(root, name, job, about, new_cwd)
+        winner = open_job(request, root)
+        if winner is None:
+            raise
+        return winner, None  # another exchange was faster; what stood in our way may be its work
+    return job, launch(request, about, job, lock)
+
+
+def undo(root, name, job, about, new_cwd):
+    if new_cwd is not None:
+        os.rmdir(new_cwd)
+    remove_files(job, about)
+    remove_tree(root, name)
+
+
+def prepare(request, about, folder):
+    """Fills in templates and sources, and makes a new working folder; returns its path, or None."""
+    for where in request.get("templates") or ():
+        holder = request["env"] if isinstance(where, str) else request["argv"]
+        holder[where] = holder[where].replace("{job}", to_text(folder))
+    sources = request.get("sources") or {}
+    argv = request["argv"]
+    excludes = about.pop("excludes", [])
+    argv.extend(root["real"] for root in about.get("roots", ()))
+    if sources.get("options_at") is not None:
+        options = [item for path in excludes for item in ("--exclude", "pp:" + path)]
+        argv[sources["options_at"]:sources["options_at"]] = options
+    cwd = request.get("cwd")
+    if not isinstance(cwd, dict):
+        if cwd is not None and not os.path.isdir(to_bytes(cwd)):
+            raise Refused("cwd_missing", "%s is no folder." % cwd, path=cwd)
+        return None
+    request["cwd"] = cwd["new"]
+    try:
+        os.mkdir(to_bytes(cwd["new"]), 0o700)
+    except FileExistsError:
+        raise Refused("cwd_exists", "%s exists already: name a new folder." % cwd["new"], path=cwd["new"])
+    except OSError as error:
+        message = "%s cannot be made: %s." % (cwd["new"], os.strerror(error.errno))
+        raise Refused("cwd_missing", message, path=cwd["new"])
+    return to_bytes(cwd["new"])
+
+
+def launch(request, about, job, lock):
+    """Leaves the job to a process of its own. Returns the bell: an fd that tells news, and the end by its end."""
+    bell, ring = os.pipe()
+    os.set_blocking(ring, False)
+    if os.fork() == 0:
+        try:
+            os.setsid()
+            null = os.open("/dev/null", os.O_RDWR)
+            for number in (0, 1, 2):
+                os.dup2(null, number)
+            os.close(bell)
+        finally:
+            supervise(request, about, job, lock, ring)
+    os.close(ring)
+    os.close(lock)
+    request.pop("secrets", None)
+    request.pop("stdin", None)
+    return bell

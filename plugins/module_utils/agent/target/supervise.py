@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The process that stays with the command: reads what it writes, ends it in time, and leaves the result."""
+
+import os
+import select
+import signal
+import time
+
+from .command import Command
+from .ending import Steps, group_lives, members, send_group
+from .frame import failure, to_bytes, to_text
+from .reading import Reading, Splitter
+from .ring import PREFIX, segments
+from .sources import look_again
+from .state import FILE, exists, read_file, remove_files, write_file, write_json
+from .places import unlink
+
+SEGMENT = 512 * 1024
+SMALL = 128 * 1024
+#: Seconds between two writes of the progress file.
+PACE = 0.25
+
+
+class Log:
+    """Writes the ring: at most ``limit`` bytes, the oldest segments going first."""
+
+    def __init__(self, job, limit):
+        self.job, self.limit, self.end, self.dropped, self.fd, self.size = job, limit, 0, 0, None, SEGMENT
+
+    def write(self, lines):
+        for line in lines:
+            if self.size >= SEGMENT:
+                self.turn(len(line))
+            data = line + b"\n"
+            try:
+                os.write(self.fd, data)
+            except OSError:
+                # A full file system must not stop a backup: that the line is missing is counted.
+                self.dropped += len(data)
+                continue
+            self.size += len(data)
+            self.end += len(data)
+
+    def turn(self, coming):
+        if self.fd is not None:
+            os.close(self.fd)
+        kept = segments(self.job)
+        while kept and self.end - kept[0][0] + coming > self.limit - SEGMENT:
+            start, name = kept.pop(0)
+            unlink(self.job, name)
+            self.dropped += (kept[0][0] if kept else self.end) - start
+        name = PREFIX + "%020d" % self.end
+        self.fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | FILE, 0o600, dir_fd=self.job)
+        self.size = 0
+
+
+class Out:
+    """Keeps the command's standard output up to a limit, and counts all of it."""
+
+    def __init__(self, job, limit):
+        self.fd = os.open("out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | FILE, 0o600, dir_fd=job)
+        self.limit, self.total, self.kept = limit, 0, 0
+
+    def write(self, data):
+        # What does not follow on without a gap is not kept: a cut must be at the end, and be told.
+        room = self.limit - self.kept if self.kept == self.total else 0
+        self.total += len(data)
+        data = data[:room]
+        while data:
+            try:
+                written = os.write(self.fd, data)
+            except OSError:
+                return
+            self.kept += written
+            data = data[written:]
+
+
+class Supervisor:
+    """One command from start to result. ``request``: that of ``start``; ``about``: the job's file of that name."""
+
+    def __init__(self, request, about, job, lock, bell):
+        self.request, self.about, self.job, self.lock, self.bell = request, about, job, lock, bell
+        self.reading = Reading([root["real"] for root in about.get("roots") or ()])
+        self.splitter, self.log = Splitter(), Log(job, about["log_limit"])
+        self.out = Out(job, about["out_limit"])
+        self.status, self.timed_out, self.steps, self.shown = None, False, None, (0, 0.0)
+
+    def run(self):
+        began = time.monotonic()
+        woken, wake = os.pipe()
+        os.set_blocking(wake, False)
+        os.set_blocking(woken, False)
+        signal.set_wakeup_fd(wake)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        # Whoever ends the whole scope or session ends the command; its result is still to be written.
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        # Whoever cancels sets the mark first and looks for the pid then.
+        if exists(self.job, "cancel"):
+            return self.finish(began, None)
+        try:
+            command = Command(self.request, self.lock)
+        except OSError as error:
+            return self.finish(began, error)
+        write_json(self.job, "pid", {"supervisor": os.getpid(), "command": command.pid})
+        self.ring()
+        limit = self.request.get("timeout")
+        self.work(command, woken, None if limit is None else began + float(limit))
+        return self.finish(began, None)
+
+    def ring(self):
+        """Wakes the exchange that started us, if it still waits."""
+        try:
+            os.write(self.bell, b".")
+        except OSError:
+            pass
+
+    def work(self, command, woken, deadline):
+        open_fds, ended_at = {command.out, command.err}, None
+        while open_fds or self.status is None or group_lives(command.pid):
+            now = time.monotonic()
+            if self.status is None and deadline is not None and now >= deadline:
+                self.end(command, now)
+            if self.status is not None:
+                # The command has ended: what is left of its group is ended too. Whoever left the group and still
+                # holds the pipes after that is not of this job any more.
+                ended_at = now if ended_at is None else ended_at
+                send_group(command.pid, signal.SIGTERM if now - ended_at < 2 else signal.SIGKILL)
+                if now - ended_at > (1 if not group_lives(command.pid) else 3):
+                    break
+            readable, writable, _ = select.select(
+                [woken] + list(open_fds), list(command.feeds), [], self.patience(now, deadline, ended_at)
+            )
+            for fd in writable:
+                command.feed(fd)
+            for fd in open_fds.intersection(readable):
+                data = os.read(fd, 65536)
+                if not data:
+                    open_fds.discard(fd)
+                elif fd == command.out:
+                    self.out.write(data)
+                else:
+                    self.take(self.splitter.feed(data))
+            self.show(False)
+            if woken in readable:
+                os.read(woken, 512)
+            if self.status is None:
+                pid, status = os.waitpid(command.pid, os.WNOHANG)
+                self.status = status if pid else None
+        last = self.splitter.rest()
+        self.take([last] if last else [])
+        self.show(True)
+        command.close()
+
+    def end(self, command, now):
+        """The time is over."""
+        self.timed_out = True
+        if self.steps is None:
+            self.steps = Steps(command.pid, float(self.request.get("grace") or 5), now)
+        if self.steps.due(now):
+            self.steps.step(members(command.pid, os.fstat(self.lock), (os.getpid(),)), now)
+
+    def patience(self, now, deadline, ended_at):
+        if ended_at is not None:
+            return 0.05
+        if self.steps is not None:
+            return 0.25
+        wait = 60.0 if deadline is None else max(0.0, deadline - now)
+        return min(wait, PACE) if self.shown[0] != self.reading.seen else wait
+
+    def take(self, lines):
+        self.log.write([line for line in lines if self.reading.line(line)])
+
+    def show(self, last):
+        """Puts the newest progress where followers find it, at a bounded pace."""
+        seen, at = self.shown
+        if self.reading.seen == seen or (not last and time.monotonic() - at < PACE):
+            return
+        try:
+            write_json(self.job, "progress", {"seen": self.reading.seen, "line": self.reading.progress})
+        except OSError:
+            pass  # no room: the next one may have it
+        self.shown = (self.reading.seen, time.monotonic())
+
+    def finish(self, began, error):
+        status = self.status
+        died = os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else None
+        rc = None if status is None else 128 + died if died else os.WEXITSTATUS(status)
+        result = dict(
+            self.reading.summary(),
+            rc=127 if error else rc, signal=died, timed_out=self.timed_out, canceled=exists(self.job, "cancel"), lost=False,
+            exec_error=os.strerror(error.errno) if error else None,
+            started_at=self.about["started_at"], ended_at=time.time(), seconds=round(time.monotonic() - began, 3),
+            out_bytes=self.out.total, out_cut=self.out.kept < self.out.total,
+            log_bytes=self.log.end, log_dropped=self.log.dropped,
+            roots_after=look_again(self.about.get("roots") or ()),
+        )
+        if self.out.total <= SMALL and self.out.kept == self.out.total:
+            result["out"] = to_text(read_file(self.job, "out"))
+        remove_files(self.job, self.about)
+        unlink(self.job, "reserve")
+        write_json(self.job, "result", result)
+
+
+def supervise(request, about, job, lock, bell):
+    """Runs in a process of its own and never returns."""
+    try:
+        Supervisor(request, about, job, lock, bell).run()
+    except BaseException as error:
+        # The lock, let go by our end or the command's, says the rest: lost.
+        write_file(job, "crash", to_bytes(failure(error)))
+    finally:
+        os._exit(0)

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Removes what nobody will ask for again. Only what bears our mark; a living job never."""
+
+import os
+import time
+
+from .places import DIRECTORY, open_folder, remove_tree, root_path, unlink
+from .state import alive, read_json
+
+DAY = 86400.0
+#: Folder of empty files, one per acknowledged attempt: such an attempt is not started again.
+FORGOTTEN, REMEMBERED = ".forgotten", 30
+
+
+def op_sweep(request):
+    root = open_folder(root_path(request), False)
+    days = request.get("days")
+    return {"state": "unknown", "swept": 0 if root is None else sweep(root, 7 if days is None else float(days))}
+
+
+def sweep(root, days):
+    """Removes dead jobs that were last touched that many days ago; returns how many."""
+    now, swept = time.time(), 0
+    for name in os.listdir(root):
+        status = os.stat(name, dir_fd=root, follow_symlinks=False)
+        age = (now - status.st_mtime) / DAY
+        if name.startswith(".old-"):
+            remove_tree(root, name)
+        elif name == FORGOTTEN:
+            forget_forgotten(root, now)
+        elif age > (1 / 24 if name.startswith(".new-") else days) and dead(root, name):
+            if not name.startswith("."):
+                remember(root, name)
+            remove(root, name)
+            swept += 1
+    return swept
+
+
+def dead(root, name):
+    """A job of ours in which nothing lives. One without the mark was not made by us, or not to its end."""
+    try:
+        job = os.open(name, os.O_RDONLY | DIRECTORY, dir_fd=root)
+    except OSError:
+        return False
+    try:
+        marked = name.startswith(".new-") or (read_json(job, "about") or {}).get("mark") == "cyborg"
+        return marked and not alive(job)
+    finally:
+        os.close(job)
+
+
+def remove(root, name):
+    """First out of sight, then away: nobody sees half a job."""
+    old = ".old-%s-%d" % (name, time.monotonic() * 1e6)
+    try:
+        os.rename(name, old, src_dir_fd=root, dst_dir_fd=root)
+    except FileNotFoundError:
+        return
+    remove_tree(root, old)
+
+
+def remember(root, name):
+    try:
+        os.mkdir(FORGOTTEN, 0o700, dir_fd=root)
+    except FileExistsError:
+        pass
+    os.close(os.open(FORGOTTEN + "/" + name, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=root))
+
+
+def forgotten(root, name):
+    try:
+        os.stat(FORGOTTEN + "/" + name, dir_fd=root, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def forget_forgotten(root, now):
+    folder = os.open(FORGOTTEN, os.O_RDONLY | DIRECTORY, dir_fd=root)
+    for name in os.listdir(folder):
+        if now - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime > REMEMBERED * DAY:
+            unlink(folder, name)
+    os.close(folder)
