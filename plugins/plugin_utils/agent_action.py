@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Base of this collection's actions: they speak to a host through the agent, and to the library, if it is there.
+
+An action is a class with `ARGUMENTS` (an argument spec) and `work()`::
+
+    class ActionModule(AgentAction):
+        ARGUMENTS = {"path": {"type": "str", "required": True}}
+
+        def work(self):
+            answer = self.command("look", ["ls", "--", self.args["path"]])
+            return {"changed": False, "found": answer["result"]["out"]}
+
+What goes wrong is raised as a `Failure`; it becomes the task's result, with ``cyborg_error``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import threading
+import time
+import zlib
+from contextlib import contextmanager, suppress
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.cyborg.backup.plugins.module_utils.agent import AgentError, Lines, answer, exchange
+from ansible_collections.cyborg.backup.plugins.plugin_utils.control import Control, ControlError
+from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Canceled, Failure
+
+display = Display()
+
+#: Where Python is looked for when nobody said; `python3` of the login's PATH comes last, as it may be a shim.
+PYTHONS = ("/usr/bin/python3", "/usr/local/bin/python3", "/usr/libexec/platform-python")
+#: Seconds: how long one exchange waits for news, and how long after the first news it collects more.
+WAIT, FIRST_WAIT, QUIET = 20.0, 4.0, 1.0
+#: Seconds between attempts to reach a host again whose job goes on, and for how long.
+RECONNECT = (1, 2, 4, 8, 15, 30)
+PATIENCE = 900
+_NOT_ROOT = "@@cyborg-not-root@@"
+_NO_PYTHON = "@@cyborg-no-python@@"
+_JOB = re.compile(r"[0-9]+")
+
+
+class AgentAction(ActionBase):
+    """An action that works on its host through the agent."""
+
+    _requires_connection = True
+    _supports_async = False
+    TRANSFERS_FILES = False
+    #: The argument spec of the action, as for Ansible's own `validate_argument_spec`.
+    ARGUMENTS: dict = {}
+
+    def work(self):
+        """Do it: gives the task's result, or raises `Failure`. `self.args` are the validated arguments."""
+        raise NotImplementedError
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        self.vars = task_vars or {}
+        self.check = bool(self._task.check_mode)
+        self.control = None
+        self._root_by_sudo = None
+        self._canceled = threading.Event()
+        self._exchanging = False
+        try:
+            try:
+                _, self.args = self.validate_argument_spec(self.ARGUMENTS)
+                self.control = Control.connect(self.vars.get("cyborg_job"), self.vars.get("cyborg_attempt"))
+                if self.control is not None and self.control.canceled:
+                    raise Canceled("The job was canceled before its work on the host began.")
+                result.update(self.work())
+            except ControlError as problem:
+                raise Failure("lost", "This task cannot speak to the library: %s." % problem) from problem
+        except Failure as failure:
+            result.update(failure.result())
+        finally:
+            if self.control is not None:
+                self.control.close()
+        return result
+
+    # -- what the run says ---------------------------------------------------------------------------------
+
+    def host_vars(self):
+        """The variables of the host that this task works on (the one it is delegated to, if it is)."""
+        target = self._task.delegate_to
+        if target:
+            return self.vars.get("ansible_delegated_vars", {}).get(target, {})
+        return self.vars
+
+    @property
+    def job(self):
+        """`<job>.<attempt>`, or None in a run without the library."""
+        if self.vars.get("cyborg_job") is None:
+            return None
+        return "%d.%d" % (int(self.vars["cyborg_job"]), int(self.vars.get("cyborg_attempt") or 1))
+
+    def command_id(self, step):
+        """The agent's name for one command of this job: the job's main command has no step.
+
+        Outside the library it is new each time.
+        """
+        if self.job is None:
+            return "0.%d" % int.from_bytes(os.urandom(7), "big")
+        return self.job if not step else "%s.%d" % (self.job, zlib.crc32(step.encode("utf-8", "surrogateescape")))
+
+    def secret(self, name, fallback=None):
+        """A secret from the library; without it, what the task was given."""
+        if self.control is None:
+            return fallback
+        return self.control.secret(name)
+
+    def say(self, line):
+        """A line for people: the job's output, or the task's."""
+        if self.control is not None:
+            self.control.output([line])
+        else:
+            display.display("%s: %s" % (self.vars.get("inventory_hostname", "host"), line))
+
+    # -- one exchange --------------------------------------------------------------------------------------
+
+    def exchange(self, request):
+        """Send one request to the agent on the host, and give its answer (a dict).
+
+        Raises `AnsibleConnectionFailure` where the host cannot be reached, `AgentError` where no whole answer
+        came back, `Failure` where there is no Python, or where becoming root was refused.
+        """
+        request = dict(request, fence=int(self.vars.get("cyborg_fence") or 0))
+        return self.answer_of(exchange(request))
+
+    def answer_of(self, program):
+        """Feed a program (bytes) made by the agent's `program` to Python on the host; gives its answer."""
+        auto = self.host_vars().get("cyborg_become") == "auto"
+        if auto and self._root_by_sudo is None:
+            reply = self._feed(program, sudoable=False, only_root=True)
+            if reply is not None:
+                self._root_by_sudo = False
+                return reply
+            self._root_by_sudo = True
+        sudoable = self._root_by_sudo if auto else True
+        return self._feed(program, sudoable=sudoable)
+
+    def _feed(self, program, sudoable, only_root=False):
+        command = self._python_command()
+        if only_root:
+            command = 'if [ "$(id -u)" = 0 ]; then %s; else echo %s; fi' % (command, _NOT_ROOT)
+        self._exchanging = True
+        try:
+            done = self._low_level_execute_command(command, sudoable=sudoable, in_data=program)
+        finally:
+            self._exchanging = False
+        if only_root and _NOT_ROOT in done["stdout"]:
+            return None
+        if _NO_PYTHON in done["stdout"]:
+            raise Failure(
+                "unsupported",
+                "There is no Python 3 on the host, which the agent needs (3.6 or later). Install python3 there, or "
+                "name its path with the variable `interpreter`.",
+            )
+        try:
+            return answer(done["stdout"])
+        except AgentError as problem:
+            # What the interpreter said is on stderr; it is the reason, the missing answer only its sign.
+            problem.tail = (problem.tail + "\n" + done["stderr"])[-2000:].strip()
+            problem.rc = done["rc"]
+            raise
+
+    def _python_command(self):
+        given = self.host_vars().get("cyborg_interpreter")
+        if given:
+            return "exec %s -I -S -" % shlex.quote(str(given))
+        looked = " ".join(PYTHONS)
+        return (
+            "for p in %s; do if [ -x $p ]; then exec $p -I -S -; fi; done; "
+            "if command -v python3 >/dev/null; then exec python3 -I -S -; fi; echo %s" % (looked, _NO_PYTHON)
+        )
+
+    # -- one command ---------------------------------------------------------------------------------------
+
+    def command(self, step, argv, *, forget=True, on_lines=None, on_progress=None, on_start=None, **asked):
+        """Run a command on the host and follow it to its end: gives the agent's last answer, with `result`.
+
+        :param step: its name within the job; "" for the job's main one, which an engine may ask for again
+        :param argv: the command; everything else that `start` takes may be given by name
+        :param forget: tell the agent at once that its result has arrived. False: `forget(step)` is called later
+        :param on_lines: called with new log lines
+        :param on_progress: called with the newest progress
+        :param on_start: called once, with the agent's first answer
+        :raises Failure: refused by the agent, canceled, lost, or out of reach for too long
+        """
+        name = self.command_id(step)
+        self._names = dict(getattr(self, "_names", {}), **{step: name})
+        request = {"op": "start", "job": name, "argv": list(argv), "follow": self._follow_now(0, 0, FIRST_WAIT)}
+        request.update(asked)
+        with self._watching():
+            reply = self._follow(name, request, on_lines, on_progress, on_start)
+        if forget:
+            self.forget(step)
+        return reply
+
+    def attach(self, step, *, forget=True, on_lines=None, on_progress=None, on_start=None):
+        """Like `command`, for one that an earlier run started: nothing is started here."""
+        name = self.command_id(step)
+        self._names = dict(getattr(self, "_names", {}), **{step: name})
+        request = dict(self._follow_now(0, 0, FIRST_WAIT), op="follow", job=name)
+        with self._watching():
+            reply = self._follow(name, request, on_lines, on_progress, on_start)
+        if forget:
+            self.forget(step)
+        return reply
+
+    def forget(self, step):
+        """Tell the agent that a command's result is in safe hands. What cannot be told now, its sweep removes."""
+        try:
+            self.exchange({"op": "forget", "job": self._names[step]})
+        except (AnsibleConnectionFailure, AgentError) as problem:
+            display.vv("cyborg: the agent could not be told to forget %s: %s" % (self._names[step], problem))
+
+    def _follow_now(self, offset, seen, wait):
+        # More hosts at once than a small controller can ask each second: the interval grows.
+        quiet = max(QUIET, float(self.vars.get("cyborg_interval") or 0))
+        return {"offset": offset, "seen": seen, "wait": wait, "quiet": quiet}
+
+    def _follow(self, name, request, on_lines, on_progress, on_start):
+        lines, told = Lines(), False
+        while True:
+            reply = self._persistently(name, request)
+            state = reply.get("state")
+            if state == "refused":
+                raise self.refused(reply)
+            if state == "fenced":
+                raise Failure("lost", "Another engine has taken this job over; nothing was done here.")
+            if state == "unknown":
+                raise Failure(
+                    "lost",
+                    "The host knows nothing of this job: it was restarted, or the job was never started there.",
+                )
+            if not told and on_start:
+                on_start(reply)
+            told = True
+            fresh = lines.feed(reply)
+            if fresh and on_lines:
+                on_lines(fresh)
+            if reply.get("progress") and on_progress:
+                on_progress(reply["progress"], reply)
+            if state == "ended" and "result" in reply:
+                return self._checked(reply)
+            request = dict(
+                self._follow_now(reply.get("offset", 0), reply.get("seen", 0), WAIT), op="follow", job=name
+            )
+
+    def _checked(self, reply):
+        result = reply["result"]
+        if result.get("canceled"):
+            raise Canceled("The job was canceled; its command was ended on the host.")
+        if result.get("lost"):
+            raise Failure(
+                "lost",
+                "The command and its supervisor are gone from the host and left no result: they were killed there.",
+            )
+        return reply
+
+    def refused(self, reply):
+        """The `Failure` for an answer of state `refused`."""
+        error = reply.get("error") or {}
+        code = str(error.get("code", "internal"))
+        message = str(error.get("message", "the agent refused without a reason"))
+        return Failure(_REFUSED.get(code, code), message, agent_error=error)
+
+    def _persistently(self, name, request):
+        """One exchange; when the connection breaks, the host is asked again for a while, as the job goes on there."""
+        until, pauses = time.monotonic() + PATIENCE, iter(RECONNECT)
+        first = request["op"] == "start"
+        while True:
+            if self._canceled.is_set():
+                return self._cancel(name, until)
+            try:
+                reply = self.exchange(request)
+            except (AnsibleConnectionFailure, AgentError) as problem:
+                if self._canceled.is_set():
+                    return self._cancel(name, until)
+                reply = None if self._may_pass(problem, request, first, until) else _raise(problem)
+            if reply is not None:
+                if first and request["op"] == "follow" and reply.get("state") == "unknown":
+                    raise Failure("unreachable", "The connection to the host broke before its job was started.")
+                return reply
+            # Whether the first request arrived is not known: from now on the host is only asked.
+            if request["op"] == "start":
+                request = dict(request["follow"], op="follow", job=name)
+            self._canceled.wait(next(pauses, RECONNECT[-1]))
+
+    def _may_pass(self, problem, request, first, until):
+        if isinstance(problem, AgentError):
+            if getattr(problem, "rc", None) in (0, 1) or not self._was_cut(problem):
+                raise Failure(
+                    "internal",
+                    "The agent on the host gave no answer (%s). It said: %s" % (problem, problem.tail or "nothing"),
+                ) from problem
+        elif first and request["op"] == "start" and not _after_login(str(problem)):
+            return False
+        return time.monotonic() < until or _raise(
+            Failure("lost", "The host could not be reached again; its job may go on there: %s" % problem)
+        )
+
+    @staticmethod
+    def _was_cut(problem):
+        # A connection that was ended (by a signal, a reboot) leaves an ssh or a shell with such an exit code.
+        rc = getattr(problem, "rc", None)
+        return rc is None or rc < 0 or rc >= 128
+
+    def _cancel(self, name, until):
+        """End the command on the host; gives the agent's answer (state `ended`, or `unknown` if nothing ran)."""
+        pauses = iter(RECONNECT)
+        while True:
+            try:
+                reply = self.exchange({"op": "cancel", "job": name, "grace": 3})
+                break
+            except (AnsibleConnectionFailure, AgentError) as problem:
+                if time.monotonic() > until:
+                    raise Failure(
+                        "lost", "The job was canceled, but its host could not be reached to end it: %s" % problem
+                    ) from problem
+                time.sleep(next(pauses, RECONNECT[-1]))
+        if reply.get("state") == "unknown":
+            raise Canceled("The job was canceled before its command was started.")
+        return reply
+
+    @contextmanager
+    def _watching(self):
+        """While in it, a cancel of the job breaks off the exchange that is waiting."""
+        if self.control is None:
+            yield
+            return
+        watch = self.control.watch(self._break_off)
+        try:
+            yield
+        finally:
+            watch.stop()
+
+    def _break_off(self):
+        self._canceled.set()
+        # The local end of the exchange only: the job's own end comes by the `cancel` that follows.
+        while self._exchanging:
+            for child in _children():
+                # It may just have ended, or not be ours to signal (sudo): then the exchange's own wait ends it.
+                with suppress(OSError):
+                    os.kill(child, signal.SIGTERM)
+            time.sleep(0.2)
+
+
+def _children():
+    found = []
+    for task in os.listdir("/proc/self/task"):
+        try:
+            with open("/proc/self/task/%s/children" % task, encoding="ascii") as file:
+                found += [int(child) for child in file.read().split()]
+        except OSError:
+            continue  # That thread has just ended.
+    return found
+
+
+def _after_login(text):
+    """True if ssh's words say that a connection broke which had been there."""
+    return any(sign in text for sign in ("Connection reset", "Broken pipe", "closed by remote host", "Timeout, server"))
+
+
+def _raise(problem):
+    raise problem
+
+
+#: What the agent calls it -> what the library calls it, where that differs.
+_REFUSED = {
+    "unsafe_directory": "unsupported",
+    "no_tmpfs": "unsupported",
+    "already_forgotten": "lost",
+    "cwd_exists": "destination_exists",
+    "cwd_missing": "path_not_found",
+    "invalid": "bad_arguments",
+    "not_ended": "internal",
+    "agent_failed": "internal",
+}
