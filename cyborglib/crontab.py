@@ -17,9 +17,9 @@ from attrs import field, frozen
 
 from .cronfields import FIELDS
 from .errors import Invalid
-from .timezones import check_timezone, first_reached, lowest_ahead, shown_at, wall_time
+from .timezones import first_reached, lowest_ahead, shown_at, validate_timezone, wall_time
 
-__all__ = ["FIRST_YEAR", "LAST_YEAR", "Crontab", "as_instant", "check_timezone", "moments"]
+__all__ = ["FIRST_YEAR", "LAST_YEAR", "Crontab", "as_instant", "moments", "validate_timezone"]
 
 #: The years in which lines are followed; outside them nothing comes.
 FIRST_YEAR, LAST_YEAR = 1900, 2999
@@ -140,7 +140,7 @@ def moments(crontab: Crontab, timezone: str, after: datetime, until: datetime) -
 
     Raises `Invalid` for an unknown time zone or a naive datetime.
     """
-    zone, after, until = check_timezone(timezone), as_instant(after), as_instant(until)
+    zone, after, until = validate_timezone(timezone), as_instant(after), as_instant(until)
     return _between(_elapsed(crontab, zone, after) if crontab.elapsed else _fixed(crontab, zone, after), after, until)
 
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from .crontab import Crontab, as_instant, moments
-from .timezones import check_timezone, first_reached, highest_so_far, shown_at
+from .timezones import first_reached, highest_so_far, shown_at, validate_timezone
 
-__all__ = ["check_timezone", "due", "moments", "next_moment"]
+__all__ = ["due", "moments", "next_moment", "validate_timezone"]
 
 
 def next_moment(crontab: Crontab, timezone: str, after: datetime) -> datetime | None:
@@ -29,7 +29,7 @@ def due(crontab: Crontab, timezone: str, since: datetime, now: datetime) -> date
 
     Raises `Invalid` for an unknown time zone or a naive datetime.
     """
-    zone, since, now = check_timezone(timezone), as_instant(since), as_instant(now)
+    zone, since, now = validate_timezone(timezone), as_instant(since), as_instant(now)
     walls = crontab.wall_times(highest_so_far(zone, now), backwards=True)
     latest = _latest_elapsed(walls, zone, now) if crontab.elapsed else _latest_fixed(walls, zone, now)
     return latest if latest is not None and latest > since else None

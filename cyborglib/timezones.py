@@ -18,7 +18,7 @@ _SECOND = timedelta(seconds=1)
 _NOT_NAMES = ("posix/", "right/", "posixrules", "localtime", "Factory")
 
 
-def check_timezone(name: object) -> ZoneInfo:
+def validate_timezone(name: object) -> ZoneInfo:
     """The time zone of an IANA name, like "Europe/Paris" or "UTC".
 
     Raises `Invalid` for any other value, with the names nearest to it.

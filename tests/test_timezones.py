@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from cyborglib.errors import Invalid
 from cyborglib.timezones import (
-    check_timezone,
     first_reached,
     highest_so_far,
     lowest_ahead,
     shown_at,
+    validate_timezone,
     wall_time,
 )
-
-
-def utc(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-def wall(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+from tests.cronwalk import utc, wall
 
 
 @pytest.mark.parametrize("name", ["UTC", "Europe/Paris", "Australia/Lord_Howe", "America/Argentina/Ushuaia"])
 def test_known_names(name: str) -> None:
-    assert check_timezone(name) == ZoneInfo(name)
+    assert validate_timezone(name) == ZoneInfo(name)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +52,7 @@ def test_known_names(name: str) -> None:
 )
 def test_unknown_names_are_refused_with_the_nearest(name: str, hint: str) -> None:
     with pytest.raises(Invalid, match="time zone") as caught:
-        check_timezone(name)
+        validate_timezone(name)
     message = str(caught.value)
     assert repr(name[:100]) in message
     assert hint in message.partition(";")[2]
@@ -70,7 +63,7 @@ def test_unknown_names_are_refused_with_the_nearest(name: str, hint: str) -> Non
 @pytest.mark.parametrize("name", [None, 0, b"UTC", ZoneInfo("UTC")])
 def test_what_is_no_text_is_refused(name: object) -> None:
     with pytest.raises(Invalid, match="is a name like 'Europe/Paris'"):
-        check_timezone(name)
+        validate_timezone(name)
 
 
 @pytest.mark.parametrize(
