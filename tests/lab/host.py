@@ -30,14 +30,13 @@ class Host:
     `name` is its hostname; `address` and `port` are where its sshd listens; `folder` is where it lies.
     """
 
-    port = 22
-
     def __init__(
         self, lab: Lab, number: int, name: str, *, borg: str | None, user_sudo: bool | str, tmpfs_vault: str | None
     ) -> None:
         self.lab, self.number, self.name = lab, number, name
         self.borg, self.user_sudo, self.tmpfs_vault = borg, user_sudo, tmpfs_vault
         self.address = f"127.83.{lab.block}.{number}"
+        self.port = lab.port
         self.folder = lab.folder / name
         self.root = self.folder / "root"
         self._boot: subprocess.Popen[bytes] | None = None
@@ -57,7 +56,7 @@ class Host:
             "etc/hosts": f"127.0.0.1 localhost\n{self.address} {self.name}\n",
             "etc/machine-id": f"{secrets.token_hex(16)}\n",
             "etc/resolv.conf": Path("/etc/resolv.conf").read_text(),
-            "etc/ssh/sshd_config.d/address.conf": f"ListenAddress {self.address}\n",
+            "etc/ssh/sshd_config.d/address.conf": f"ListenAddress {self.address}\nPort {self.port}\n",
         }.items():
             (self.root / path).write_text(text)
         key = self.root / "etc/ssh/ssh_host_ed25519_key"
@@ -239,6 +238,20 @@ class Host:
         return found
 
     # -- ssh ----------------------------------------------------------------------------------------------
+
+    def location(self, path: str, user: str = "borg") -> str:
+        """A path on this host as a repository's path is written."""
+        if self.port == 22:
+            return f"{user}@{self.address}:{path}"
+        return f"ssh://{user}@{self.address}:{self.port}{path}"
+
+    @property
+    def known_hosts(self) -> str:
+        """Its known_hosts line, by address and by name."""
+        names = [self.address, self.name]
+        if self.port != 22:
+            names = [f"[{name}]:{self.port}" for name in names]
+        return f"{','.join(names)} {self.host_key}\n"
 
     @property
     def host_key(self) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -38,6 +40,7 @@ class Lab:
     Several labs can be open at once, in one process or many. What a killed session left behind is removed
     when the next lab opens.
 
+    port             of every host's sshd: 22, or 2222 where this machine's own sshd takes 22 on all addresses
     ssh_key          a private key (path) that opens root, and `ops` where there is one, on each host
     public_key       its public line
     auth_sock        socket of an ssh-agent that holds the key: SSH_AUTH_SOCK for what runs under test
@@ -45,13 +48,14 @@ class Lab:
     known_hosts_file the host keys as they are now
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int | None = None) -> None:
         require()
         lower(None)
         self._mutex = threading.Lock()
         self._hosts: dict[int, Host] = {}
         sweep()
         self.block, self._lease = _lease()
+        self.port = port or _free_port(f"127.83.{self.block}.1")
         self.state = STATE / str(self.block)
         self.state.mkdir(mode=0o700)
         self.folder = _folder_for_hosts(self.block)
@@ -150,7 +154,7 @@ class Lab:
 
     def known_hosts(self, *hosts: Host) -> str:
         """known_hosts lines of these hosts (of all when none is given), by address and by name."""
-        return "".join(f"{host.address},{host.name} {host.host_key}\n" for host in hosts or self._installed())
+        return "".join(host.known_hosts for host in hosts or self._installed())
 
     def ssh_config(self) -> str:
         """An ssh configuration for a user who administers these hosts: `ssh -F <it> web1`."""
@@ -160,6 +164,7 @@ class Lab:
         lines += [
             f"Host 127.83.{self.block}.* {' '.join(host.name for host in self._installed())}",
             "  User root",
+            f"  Port {self.port}",
             f"  IdentityFile {self.ssh_key}",
             "  IdentitiesOnly yes",
             "  BatchMode yes",
@@ -208,6 +213,15 @@ def _lease() -> tuple[int, IO[str]]:
         if lease := try_lock(STATE / f"{block}.lock"):
             return block, lease
     raise LabError(f"All {len(BLOCKS)} blocks of addresses are leased: see {STATE}.")
+
+
+def _free_port(address: str) -> int:
+    for port in (22, 2222, 2223):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, port))
+            return port
+    raise LabError("Ports 22, 2222 and 2223 are all taken on this machine's loopback addresses.")
 
 
 def _folder_for_hosts(block: int) -> Path:

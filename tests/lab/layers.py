@@ -27,7 +27,7 @@ INCLUDE = (
     "acl,attr,ca-certificates,iproute2,openssh-server,procps,python3,sudo,tini"  # tini: a small init
 )
 #: What a host may install from the archive it carries (with all that these depend on).
-ARCHIVE = ("borgbackup", "python3-apt", "rsync")
+ARCHIVE = ("borgbackup", "borgmatic", "python3-apt", "rsync")
 BUILD = (
     "gcc", "libacl1-dev", "liblz4-dev", "libssl-dev", "libxxhash-dev", "libzstd-dev", "pkg-config",
     "python3-dev", "python3-venv",

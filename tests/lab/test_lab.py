@@ -150,6 +150,13 @@ def test_a_killed_session_is_swept_and_a_living_one_is_not(lab: Lab, host_factor
     assert said(living.ssh("hostname")) == living.name
 
 
+def test_hosts_beside_a_machine_that_serves_ssh_itself() -> None:
+    with Lab(port=2222) as lab:
+        web = lab.host("web1")
+        assert said(web.ssh("hostname")) == "web1"
+        assert web.location("/srv/borg") == f"ssh://borg@{web.address}:2222/srv/borg"
+
+
 def test_mistakes_are_sentences(lab: Lab) -> None:
     before = lab.hosts
     with pytest.raises(LabError, match=r"the lab has None, '1\.2' and '1\.4'"):
