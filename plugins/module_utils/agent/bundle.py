@@ -43,9 +43,11 @@ def program(pieces, request):
     :returns: bytes, pure ASCII
     """
     source = _joined(tuple(pieces))
-    # As a literal the request cannot end the string it stands in: JSON's text is ASCII, repr quotes the rest.
+    # A Python literal, because reading JSON would cost the target half of the exchange. The detour makes plain
+    # values of whatever Ansible has wrapped: only those have a literal that is certain to be data.
+    literal = ascii(json.loads(json.dumps(request, allow_nan=False)))
     # The source stands in a literal as well, so that the agent can hand it on to an interpreter of its own.
-    text = "S=%r\nexec(compile(S,'cyborg-agent','exec'))\nmain(%r)\n" % (source, json.dumps(request))
+    text = "S=%r\nexec(compile(S,'cyborg-agent','exec'))\nmain(%s)\n" % (source, literal)
     return text.encode("ascii")
 
 
@@ -121,6 +123,6 @@ def _joined(pieces):
             need(other)
         order.append(name)
 
-    for piece in ("frame",) + pieces:
+    for piece in ("frame", *pieces):
         need(piece)
     return "".join(_IMPORT.sub("", texts[name]) for name in order)

@@ -6,7 +6,7 @@ import time
 
 from .ending import Steps, members
 from .places import open_job
-from .state import FILE, Guard, read_json, state_of, write_file
+from .state import FILE, Guard, read_file, state_of, write_file
 
 #: Seconds for the kernel and the supervisor after the last signal.
 PATIENCE = 10
@@ -40,13 +40,13 @@ def end(job, grace):
         now = time.monotonic()
         if state == "ended" or now > last:
             return state, result
-        pids = read_json(job, "pid")
+        pids = [int(pid) for pid in (read_file(job, "pid") or b"").split()]
         # A supervisor that does not come to its command, or not to its end, goes too.
         stuck = now > began + grace + (PATIENCE / 2 if pids else 0)
         if pids or stuck:
-            command = (pids or {}).get("command", 0)
+            command = pids[1] if pids else 0
             steps = steps or Steps(command, grace if pids else 0, now)
             if steps.due(now):
-                spare = (me,) if stuck else (me, pids["supervisor"])
+                spare = (me,) if stuck else (me, pids[0])
                 steps.step(members(command, lock, spare), now)
         time.sleep(0.05)

@@ -3,8 +3,8 @@
 
 import errno
 import os
-import signal
 
+from .ending import signal
 from .frame import to_bytes
 
 PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

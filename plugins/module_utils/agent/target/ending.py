@@ -2,7 +2,11 @@
 """Ends what a command started: all of its session, and whoever else holds the job's lock."""
 
 import os
-import signal
+
+try:
+    import _signal as signal  # without the enums, whose import costs more than all of this
+except ImportError:
+    import signal
 
 
 def process(pid):

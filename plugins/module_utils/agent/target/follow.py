@@ -5,10 +5,10 @@ import os
 import select
 import time
 
-from .frame import to_text
+from .frame import Raw, to_text
 from .places import open_job
 from .ring import log_end, read_log
-from .state import read_json, state_of
+from .state import read_file, started_at, state_of
 
 PIECE = 256 * 1024
 #: Seconds between looks, the first ones short: most exchanges with a short job end in them.
@@ -34,9 +34,8 @@ def follow(job, request, bell=None):
         state, result = state_of(job)
         if state == "ended":
             break
-        progress = None if news else read_json(job, "progress")
         written = log_end(job)
-        if not news and (written > offset or (progress or {}).get("seen", 0) > seen):
+        if not news and (written > offset or read_progress(job)[0] > seen):
             news, end = True, min(end, time.monotonic() + quiet)
         left = end - time.monotonic()
         if left <= 0 or written - offset >= size:
@@ -44,6 +43,12 @@ def follow(job, request, bell=None):
         bell = pause(min(step, left), bell)
         step = min(step * 1.3, STEP_MAX)
     return piece(job, state, result, offset, seen, size)
+
+
+def read_progress(job):
+    """(number of the newest progress line, the line as JSON)."""
+    number, _, line = (read_file(job, "progress") or b"0 null").partition(b" ")
+    return int(number), Raw(line.decode("ascii"))
 
 
 def pause(seconds, bell):
@@ -71,11 +76,11 @@ def piece(job, state, result, offset, seen, size):
         "state": state, "offset": at + whole, "dropped": max(0, at - offset), "part": to_text(part),
         "lines": [] if part else [to_text(line) for line in lines],
         "more": log_end(job) > at + whole and len(data) == size,
-        "progress": None, "seen": seen, "now": time.time(), "started_at": (read_json(job, "about") or {}).get("started_at"),
+        "progress": None, "seen": seen, "now": time.time(), "started_at": started_at(job),
     }
-    progress = read_json(job, "progress")
-    if progress and progress["seen"] > seen:
-        reply["progress"], reply["seen"] = progress["line"], progress["seen"]
+    newest, progress = read_progress(job)
+    if newest > seen:
+        reply["progress"], reply["seen"] = progress, newest
     if state == "ended" and not reply["more"]:
         reply["result"] = result
     return reply

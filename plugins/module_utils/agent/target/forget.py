@@ -3,7 +3,7 @@
 
 from .frame import Refused
 from .places import job_name, open_folder, open_job, root_path
-from .state import Guard, read_json, remove_files, state_of
+from .state import Guard, remove_files, state_of
 from .sweep import remember, remove
 
 
@@ -15,7 +15,7 @@ def op_forget(request):
     with Guard(job, request):
         if state_of(job)[0] != "ended":
             raise Refused("not_ended", "The job has not ended: cancel it, or wait for it.")
-        remove_files(job, read_json(job, "about") or {})
+        remove_files(job)
         remember(root, job_name(request))
         remove(root, job_name(request))
     return {"state": "unknown", "forgotten": True}

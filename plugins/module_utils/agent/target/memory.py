@@ -3,7 +3,7 @@
 
 import os
 
-from .frame import Refused, to_bytes, to_text
+from .frame import Refused, to_bytes
 from .mounts import read_mounts
 from .places import DIRECTORY, open_folder, remove_tree
 
@@ -18,7 +18,7 @@ def in_memory(fd):
 
 
 def files_place(request, root, path):
-    """None: within the job's folder. Else [folder, name] on /dev/shm, because the job's folder is on a disk."""
+    """None: within the job's folder. Else a path on /dev/shm, because the job's folder is on a disk."""
     if not request.get("files") or not request.get("files_secret") or in_memory(root):
         return None
     parent = SHARED_MEMORY + b"/cyborg-%d" % os.getuid()
@@ -31,20 +31,21 @@ def files_place(request, root, path):
         raise Refused("no_tmpfs", message % path.decode("utf-8", "replace"))
     os.close(shared)
     os.close(open_folder(parent, True))
-    return [to_text(parent), request["job"]]
+    return parent + b"/" + to_bytes(request["job"])
 
 
 def write_files(request, job, place):
-    """Writes the request's files. Returns the folder's path if it lies outside of the job's, else None."""
+    """Writes the request's files into the job's folder, or to the place outside of it."""
     files = request.pop("files", None) or {}
     if place is None:
         os.mkdir("files", 0o700, dir_fd=job)
         folder = os.open("files", os.O_RDONLY | DIRECTORY, dir_fd=job)
     else:
-        parent = open_folder(to_bytes(place[0]), True)
-        remove_tree(parent, place[1])
-        os.mkdir(place[1], 0o700, dir_fd=parent)
-        folder = os.open(place[1], os.O_RDONLY | DIRECTORY, dir_fd=parent)
+        above, _, name = place.rpartition(b"/")
+        parent = open_folder(above, True)
+        remove_tree(parent, name)
+        os.mkdir(name, 0o700, dir_fd=parent)
+        folder = os.open(name, os.O_RDONLY | DIRECTORY, dir_fd=parent)
         os.close(parent)
     for name, text in files.items():
         if "/" in name or name in ("", ".", ".."):
@@ -53,4 +54,3 @@ def write_files(request, job, place):
         with open(fd, "wb") as file:
             file.write(to_bytes(text))
     os.close(folder)
-    return None if place is None else to_bytes(place[0]) + b"/" + to_bytes(place[1])

@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Understands the lines that Borg writes with --log-json: which are progress, which are counted, which are kept."""
 
-import json
-import re
-
-from .frame import to_bytes, to_text
+from .frame import dumps, to_bytes, to_text
 
 STATUS = b'{"type": "file_status", "status": "'
-ERRNO = re.compile(r"\[Errno \d+\] ([^:']+)")
 #: How many examples, errors, last lines and kinds are kept, and how long each may be.
 EXAMPLES, ERRORS, TAIL, KINDS = 20, 20, 30, 50
 LONG = 4096
@@ -23,7 +19,7 @@ class Reading:
         self.errors, self.tail = [], []
         # Borg shows what is not UTF-8 as question marks; the end of a status line is the root's path.
         self.roots = {
-            b'"path": %s}' % json.dumps(root.encode("utf-8", "replace").decode()).encode("ascii"): root for root in roots
+            b'"path": %s}' % dumps(root.encode("utf-8", "replace").decode()).encode("ascii"): root for root in roots
         }
         self.roots_seen = []
 
@@ -31,12 +27,7 @@ class Reading:
         if data.startswith(STATUS):
             self.file_status(data)
             return False
-        message = {}
-        if data.startswith(b"{"):
-            try:
-                message = json.loads(data.decode("utf-8", "surrogateescape"))
-            except ValueError:
-                pass
+        message = parse(data)
         kind = message.get("type")
         if kind in ("archive_progress", "progress_percent", "progress_message"):
             self.take_progress(kind, message)
@@ -62,11 +53,7 @@ class Reading:
         if root is not None and status not in "xE" and root not in self.roots_seen:
             self.roots_seen.append(root)
         if status in "CE" and len(self.examples) < EXAMPLES:
-            try:
-                shown = json.loads(to_text(data))["path"][:LONG]
-            except (ValueError, KeyError):
-                return
-            self.examples.append({"status": status, "path": shown})
+            self.examples.append({"status": status, "path": str(parse(data).get("path"))[:LONG]})
 
     def log_message(self, message):
         level, text = message.get("levelname"), str(message.get("message"))
@@ -80,10 +67,10 @@ class Reading:
             del self.errors[:-ERRORS]
 
     def kind(self, message, text):
-        found = ERRNO.search(text)
-        if found:
+        error = text.partition("[Errno ")[2].partition("] ")[2]
+        if error:
             self.unreadable += 1
-            return found.group(1).strip()
+            return error.partition(":")[0].strip()[:200]
         if text.endswith("file changed while we backed it up"):
             self.changed += 1
             return "changed"
@@ -104,6 +91,19 @@ class Reading:
             },
             "roots_seen": self.roots_seen,
         }
+
+
+def parse(data):
+    """The object a line holds; an empty one if it is just text."""
+    if not data.startswith(b"{"):
+        return {}
+    # Not at the top: only the process that stays with Borg reads JSON.
+    import json
+
+    try:
+        return json.loads(to_text(data))
+    except ValueError:
+        return {}
 
 
 class Splitter:

@@ -7,34 +7,36 @@ import os
 import time
 
 from .follow import follow
-from .frame import Refused, to_bytes, to_text
+from .frame import Raw, Refused, dumps, to_bytes, to_text
 from .memory import files_place, write_files
-from .places import open_folder, open_job, remove_tree, root_path
+from .places import DIRECTORY, open_folder, open_job, remove_tree, root_path
 from .room import limits
 from .sources import examine
-from .state import FILE, Guard, read_json, remove_files, write_file, write_json
+from .state import FILE, MARK, Guard, read_file, remove_files, write_file
 from .supervise import supervise
 from .sweep import forgotten, sweep
+
+
+#: What of the sources is told in the answer, and kept in the file "about", a line each, for who attaches later.
+TOLD = ("roots", "left_out", "absent")
 
 
 def op_start(request):
     path = root_path(request)
     root = open_folder(path, True)
-    job, bell, begun = open_job(request, root), None, False
+    ask, token = request.get("follow") or {}, {"fence": request.get("fence")}
+    job, bell = open_job(request, root), None
     if job is None:
         if forgotten(root, request["job"]):
             raise already_forgotten()
         job, bell = begin(request, root, path)
-        begun = bell is not None
-    with Guard(job, request):
+    with Guard(job, token):
         pass  # a start is a write: an older engine is turned away
-    about = read_json(job, "about") or {}
-    ask = request.get("follow")
-    reply = follow(job, ask or {}, bell)
-    reply["started"] = begun
-    for key in ("roots", "left_out", "absent"):
-        if key in about:
-            reply[key] = about[key]
+    reply = follow(job, ask, bell)
+    reply["started"] = bell is not None
+    about = read_file(job, "about")
+    if about:
+        reply.update((key, Raw(line.decode("ascii"))) for key, line in zip(TOLD, about.splitlines()))
     return reply
 
 
@@ -52,52 +54,53 @@ def begin(request, root, path):
         raise Refused("invalid", "There is no command to start.")
     found = examine(request["sources"]) if request.get("sources") else {}
     sweep(root, 7)
-    about = limits(root, request)
-    about.update(found, mark="cyborg", started_at=time.time())
+    request.update(limits(root, request))
+    request.update(found, started_at=time.time())
     name = ".new-%s-%d-%d" % (request["job"], os.getpid(), time.monotonic() * 1e6)
     os.mkdir(name, 0o700, dir_fd=root)
-    job, new_cwd = open_folder(path + b"/" + to_bytes(name), False), None
+    job, new_cwd = os.open(name, os.O_RDONLY | DIRECTORY, dir_fd=root), None
     try:
         lock = os.open("lock", os.O_RDWR | os.O_CREAT | FILE, 0o600, dir_fd=job)
         fcntl.flock(lock, fcntl.LOCK_EX)
-        write_file(job, "fence", b"%-20d" % int(request.get("fence") or 0))
         place = files_place(request, root, path)
-        about["files_place"] = place
-        write_json(job, "about", about)
-        folder = write_files(request, job, place)
-        new_cwd = prepare(request, about, folder if folder is not None else path + b"/" + to_bytes(request["job"]) + b"/files")
+        if place is not None:
+            write_file(job, "files_place", place)
+        write_file(job, "fence", b"%-20d" % int(request.get("fence") or 0))
+        write_file(job, "mark", MARK + b"%r\n" % request["started_at"])
+        if found:
+            write_file(job, "about", "\n".join([dumps(found[key]) for key in TOLD]).encode("ascii"))
+        write_files(request, job, place)
+        new_cwd = prepare(request, place or b"%s/%s/files" % (path, to_bytes(request["job"])))
         os.rename(name, request["job"], src_dir_fd=root, dst_dir_fd=root)
         if forgotten(root, request["job"]):
             # It ran and was acknowledged between our two looks.
             name = request["job"]
             raise already_forgotten()
     except BaseException:
-        undo(root, name, job, about, new_cwd)
+        undo(root, name, job, new_cwd)
         winner = open_job(request, root)
         if winner is None:
             raise
         return winner, None  # another exchange was faster; what stood in our way may be its work
-    return job, launch(request, about, job, lock)
+    return job, launch(request, job, lock)
 
 
-def undo(root, name, job, about, new_cwd):
+def undo(root, name, job, new_cwd):
     if new_cwd is not None:
         os.rmdir(new_cwd)
-    remove_files(job, about)
+    remove_files(job)
     remove_tree(root, name)
 
 
-def prepare(request, about, folder):
+def prepare(request, folder):
     """Fills in templates and sources, and makes a new working folder; returns its path, or None."""
     for where in request.get("templates") or ():
         holder = request["env"] if isinstance(where, str) else request["argv"]
         holder[where] = holder[where].replace("{job}", to_text(folder))
-    sources = request.get("sources") or {}
-    argv = request["argv"]
-    excludes = about.pop("excludes", [])
-    argv.extend(root["real"] for root in about.get("roots", ()))
+    sources, argv = request.get("sources") or {}, request["argv"]
+    argv.extend(root["real"] for root in request.get("roots", ()))
     if sources.get("options_at") is not None:
-        options = [item for path in excludes for item in ("--exclude", "pp:" + path)]
+        options = [item for place in request["excludes"] for item in ("--exclude", "pp:" + place)]
         argv[sources["options_at"]:sources["options_at"]] = options
     cwd = request.get("cwd")
     if not isinstance(cwd, dict):
@@ -108,14 +111,14 @@ def prepare(request, about, folder):
     try:
         os.mkdir(to_bytes(cwd["new"]), 0o700)
     except FileExistsError:
-        raise Refused("cwd_exists", "%s exists already: name a new folder." % cwd["new"], path=cwd["new"])
+        raise Refused("cwd_exists", "%s exists already: name a new folder." % cwd["new"], path=cwd["new"]) from None
     except OSError as error:
         message = "%s cannot be made: %s." % (cwd["new"], os.strerror(error.errno))
-        raise Refused("cwd_missing", message, path=cwd["new"])
+        raise Refused("cwd_missing", message, path=cwd["new"]) from None
     return to_bytes(cwd["new"])
 
 
-def launch(request, about, job, lock):
+def launch(request, job, lock):
     """Leaves the job to a process of its own. Returns the bell: an fd that tells news, and the end by its end."""
     bell, ring = os.pipe()
     os.set_blocking(ring, False)
@@ -127,9 +130,8 @@ def launch(request, about, job, lock):
                 os.dup2(null, number)
             os.close(bell)
         finally:
-            supervise(request, about, job, lock, ring)
+            supervise(request, job, lock, ring)
     os.close(ring)
     os.close(lock)
-    request.pop("secrets", None)
-    request.pop("stdin", None)
+    request.clear()  # the secrets are handed over
     return bell

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a job's folder says: starting, running, ended. Liveness is the lock that supervisor and command hold together.
 
-Files of a job: ``lock`` (held while anything of it lives), ``about`` (bears our mark), ``pid``, ``fence``, ``cancel``,
+Files of a job: ``lock`` (held while anything of it lives), ``mark``, ``about``, ``pid``, ``fence``, ``cancel``,
 ``progress``, ``log.*``, ``out``, ``files/``, ``result``. The result is there before the lock is let go: a free
 lock without a result is a job that was lost.
 """
 
 import fcntl
-import json
 import os
 import time
 
-from .frame import Fenced
-from .places import remove_tree, unlink
+from .frame import Fenced, Raw, dumps, to_text
+from .places import open_folder, remove_tree, unlink
 
 FILE = os.O_NOFOLLOW | os.O_CLOEXEC
+MARK = b"cyborg-1 "
 
 
 def read_file(job, name):
@@ -24,11 +24,6 @@ def read_file(job, name):
         return None
     with open(fd, "rb") as file:
         return file.read()
-
-
-def read_json(job, name):
-    data = read_file(job, name)
-    return None if data is None else json.loads(data.decode("ascii"))
 
 
 def exists(job, name):
@@ -45,20 +40,19 @@ def write_file(job, name, data):
         file.write(data)
 
 
-def write_json(job, name, value, first=False):
-    """Writes atomically. ``first``: only if nobody was faster; returns whether that was so."""
+def write_new(job, name, data, first=False):
+    """Writes atomically. ``first``: only if nobody was faster."""
     temporary = "%s.%d.tmp" % (name, os.getpid())
-    write_file(job, temporary, json.dumps(value).encode("ascii"))
+    write_file(job, temporary, data)
     if not first:
         os.replace(temporary, name, src_dir_fd=job, dst_dir_fd=job)
-        return True
+        return
     try:
         os.link(temporary, name, src_dir_fd=job, dst_dir_fd=job)
     except FileExistsError:
-        return False
+        pass
     finally:
         unlink(job, temporary)
-    return True
 
 
 def alive(job):
@@ -78,46 +72,46 @@ def alive(job):
 
 
 def state_of(job):
-    """(state, result or None). Whoever finds a dead job without a result settles that it was lost."""
-    result = read_json(job, "result")
+    """(state, result as JSON or None). Whoever finds a dead job without a result settles that it was lost."""
+    result = read_file(job, "result")
     if result is None and alive(job):
         return ("running" if exists(job, "pid") else "starting"), None
     if result is None:
         # It may have ended after the first look.
-        result = read_json(job, "result") or settle_lost(job)
-    return "ended", result
+        result = read_file(job, "result") or settle_lost(job)
+    return "ended", Raw(result.decode("ascii"))
+
+
+def started_at(job):
+    """Seconds since the epoch. Stands in the file that marks the folder as ours; None without one."""
+    mark = read_file(job, "mark")
+    return float(mark.split()[1]) if mark and mark.startswith(MARK) else None
 
 
 def settle_lost(job):
-    about = read_json(job, "about") or {}
+    crash = read_file(job, "crash")
     result = {
         "rc": None, "signal": None, "timed_out": False, "canceled": exists(job, "cancel"), "lost": True,
-        "started_at": about.get("started_at"), "ended_at": None, "seconds": None, "exec_error": None,
-        "out_bytes": None, "out_cut": None, "warnings": {"total": 0, "kinds": {}}, "errors": [],
+        "started_at": started_at(job), "ended_at": None, "seconds": None, "exec_error": None,
+        "out_bytes": None, "out_cut": None, "log_bytes": None, "log_dropped": None,
+        "warnings": {"total": 0, "kinds": {}}, "errors": [], "tail": [],
         "files": {"changed": 0, "unreadable": 0, "examples": [], "status": {}}, "roots_seen": [], "roots_after": [],
-        "noticed_at": time.time(), "agent_error": to_line(read_file(job, "crash")),
+        "noticed_at": time.time(), "agent_error": None if crash is None else to_text(crash),
     }
-    remove_files(job, about)
-    write_json(job, "result", result, first=True)
-    return read_json(job, "result")
+    remove_files(job)
+    write_new(job, "result", dumps(result).encode("ascii"), first=True)
+    return read_file(job, "result")
 
 
-def to_line(data):
-    return None if data is None else data.decode("ascii", "replace")
-
-
-def remove_files(job, about):
+def remove_files(job):
     """The files the command was given; they may lie on another, memory-backed file system."""
     remove_tree(job, "files")
-    place = about.get("files_place")
+    place = read_file(job, "files_place")
     if place:
-        try:
-            parent = os.open(place[0], os.O_RDONLY | os.O_DIRECTORY | FILE)
-        except FileNotFoundError:
-            return
-        try:
-            remove_tree(parent, place[1])
-        finally:
+        folder, _, name = place.rpartition(b"/")
+        parent = open_folder(folder, False)
+        if parent is not None:
+            remove_tree(parent, name)
             os.close(parent)
 
 

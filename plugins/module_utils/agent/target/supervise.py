@@ -3,86 +3,30 @@
 
 import os
 import select
-import signal
 import time
 
 from .command import Command
-from .ending import Steps, group_lives, members, send_group
-from .frame import failure, to_bytes, to_text
+from .ending import Steps, group_lives, members, send_group, signal
+from .frame import dumps, failure, to_bytes, to_text
+from .keeping import Log, Out
 from .reading import Reading, Splitter
-from .ring import PREFIX, segments
 from .sources import look_again
-from .state import FILE, exists, read_file, remove_files, write_file, write_json
-from .places import unlink
+from .state import exists, read_file, remove_files, write_file, write_new
 
-SEGMENT = 512 * 1024
 SMALL = 128 * 1024
 #: Seconds between two writes of the progress file.
 PACE = 0.25
 
 
-class Log:
-    """Writes the ring: at most ``limit`` bytes, the oldest segments going first."""
-
-    def __init__(self, job, limit):
-        self.job, self.limit, self.end, self.dropped, self.fd, self.size = job, limit, 0, 0, None, SEGMENT
-
-    def write(self, lines):
-        for line in lines:
-            if self.size >= SEGMENT:
-                self.turn(len(line))
-            data = line + b"\n"
-            try:
-                os.write(self.fd, data)
-            except OSError:
-                # A full file system must not stop a backup: that the line is missing is counted.
-                self.dropped += len(data)
-                continue
-            self.size += len(data)
-            self.end += len(data)
-
-    def turn(self, coming):
-        if self.fd is not None:
-            os.close(self.fd)
-        kept = segments(self.job)
-        while kept and self.end - kept[0][0] + coming > self.limit - SEGMENT:
-            start, name = kept.pop(0)
-            unlink(self.job, name)
-            self.dropped += (kept[0][0] if kept else self.end) - start
-        name = PREFIX + "%020d" % self.end
-        self.fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND | FILE, 0o600, dir_fd=self.job)
-        self.size = 0
-
-
-class Out:
-    """Keeps the command's standard output up to a limit, and counts all of it."""
-
-    def __init__(self, job, limit):
-        self.fd = os.open("out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | FILE, 0o600, dir_fd=job)
-        self.limit, self.total, self.kept = limit, 0, 0
-
-    def write(self, data):
-        # What does not follow on without a gap is not kept: a cut must be at the end, and be told.
-        room = self.limit - self.kept if self.kept == self.total else 0
-        self.total += len(data)
-        data = data[:room]
-        while data:
-            try:
-                written = os.write(self.fd, data)
-            except OSError:
-                return
-            self.kept += written
-            data = data[written:]
-
-
 class Supervisor:
-    """One command from start to result. ``request``: that of ``start``; ``about``: the job's file of that name."""
+    """One command from start to result. ``request``: that of ``start``, and what was found and decided before."""
 
-    def __init__(self, request, about, job, lock, bell):
-        self.request, self.about, self.job, self.lock, self.bell = request, about, job, lock, bell
-        self.reading = Reading([root["real"] for root in about.get("roots") or ()])
-        self.splitter, self.log = Splitter(), Log(job, about["log_limit"])
-        self.out = Out(job, about["out_limit"])
+    def __init__(self, request, job, lock, bell):
+        self.request, self.job, self.lock, self.bell = request, job, lock, bell
+        self.roots = request.get("roots") or []
+        self.reading = Reading([root["real"] for root in self.roots])
+        self.splitter, self.log = Splitter(), Log(job, request["log_limit"])
+        self.out = Out(job, request["out_limit"])
         self.status, self.timed_out, self.steps, self.shown = None, False, None, (0, 0.0)
 
     def run(self):
@@ -102,7 +46,7 @@ class Supervisor:
             command = Command(self.request, self.lock)
         except OSError as error:
             return self.finish(began, error)
-        write_json(self.job, "pid", {"supervisor": os.getpid(), "command": command.pid})
+        write_new(self.job, "pid", b"%d %d" % (os.getpid(), command.pid))
         self.ring()
         limit = self.request.get("timeout")
         self.work(command, woken, None if limit is None else began + float(limit))
@@ -177,7 +121,8 @@ class Supervisor:
         if self.reading.seen == seen or (not last and time.monotonic() - at < PACE):
             return
         try:
-            write_json(self.job, "progress", {"seen": self.reading.seen, "line": self.reading.progress})
+            line = dumps(self.reading.progress).encode("ascii")
+            write_new(self.job, "progress", b"%d %s" % (self.reading.seen, line))
         except OSError:
             pass  # no room: the next one may have it
         self.shown = (self.reading.seen, time.monotonic())
@@ -188,24 +133,24 @@ class Supervisor:
         rc = None if status is None else 128 + died if died else os.WEXITSTATUS(status)
         result = dict(
             self.reading.summary(),
-            rc=127 if error else rc, signal=died, timed_out=self.timed_out, canceled=exists(self.job, "cancel"), lost=False,
-            exec_error=os.strerror(error.errno) if error else None,
-            started_at=self.about["started_at"], ended_at=time.time(), seconds=round(time.monotonic() - began, 3),
+            rc=127 if error else rc, signal=died, timed_out=self.timed_out, canceled=exists(self.job, "cancel"),
+            lost=False, exec_error=os.strerror(error.errno) if error else None,
+            started_at=self.request["started_at"], ended_at=time.time(), seconds=round(time.monotonic() - began, 3),
             out_bytes=self.out.total, out_cut=self.out.kept < self.out.total,
             log_bytes=self.log.end, log_dropped=self.log.dropped,
-            roots_after=look_again(self.about.get("roots") or ()),
+            roots_after=look_again(self.roots),
         )
         if self.out.total <= SMALL and self.out.kept == self.out.total:
             result["out"] = to_text(read_file(self.job, "out"))
-        remove_files(self.job, self.about)
-        unlink(self.job, "reserve")
-        write_json(self.job, "result", result)
+        remove_files(self.job)
+        self.log.make_room()
+        write_new(self.job, "result", dumps(result).encode("ascii"))
 
 
-def supervise(request, about, job, lock, bell):
+def supervise(request, job, lock, bell):
     """Runs in a process of its own and never returns."""
     try:
-        Supervisor(request, about, job, lock, bell).run()
+        Supervisor(request, job, lock, bell).run()
     except BaseException as error:
         # The lock, let go by our end or the command's, says the rest: lost.
         write_file(job, "crash", to_bytes(failure(error)))

@@ -5,7 +5,7 @@ import os
 import time
 
 from .places import DIRECTORY, open_folder, remove_tree, root_path, unlink
-from .state import alive, read_json
+from .state import MARK, alive, read_file, remove_files
 
 DAY = 86400.0
 #: Folder of empty files, one per acknowledged attempt: such an attempt is not started again.
@@ -37,14 +37,17 @@ def sweep(root, days):
 
 
 def dead(root, name):
-    """A job of ours in which nothing lives. One without the mark was not made by us, or not to its end."""
+    """Whether it is a job of ours in which nothing lives; the files it was given are removed then. One without the mark was not made by us, or not to its end."""
     try:
         job = os.open(name, os.O_RDONLY | DIRECTORY, dir_fd=root)
     except OSError:
         return False
     try:
-        marked = name.startswith(".new-") or (read_json(job, "about") or {}).get("mark") == "cyborg"
-        return marked and not alive(job)
+        marked = name.startswith(".new-") or (read_file(job, "mark") or b"").startswith(MARK)
+        if not marked or alive(job):
+            return False
+        remove_files(job)
+        return True
     finally:
         os.close(job)
 
