@@ -26,7 +26,7 @@ FIRST_YEAR, LAST_YEAR = 1900, 2999
 
 _MINUTE = timedelta(minutes=1)
 _LONGEST = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)  # days of each month, in a leap year
-_EVERY_DAY, _EVERY_WEEKDAY = frozenset(range(1, 32)), frozenset(range(7))
+_EVERY_DAY = frozenset(range(1, 32))
 _SHORTCUTS = {
     "@hourly": "0 * * * *",
     "@daily": "0 0 * * *",
@@ -74,19 +74,15 @@ class Crontab:
                     f"The {one.name} is {one.takes}"
                 ) from error
         minutes, hours, days, months, weekdays = sets
-        weekdays = frozenset(day % 7 for day in weekdays)
         either = not (parts[2].startswith("*") or parts[4].startswith("*"))
-        # Days that never come are no alternative, and a full list is read as `*` by croniter, thus as none.
         never = not any(day <= _LONGEST[month - 1] for day in days for month in months)
         if never and not either:
             raise Invalid(
                 f"the day of month field {parts[2]!r} of the crontab {quoted} never comes: the month field "
                 f"{parts[3]!r} has no month longer than {max(_LONGEST[month - 1] for month in months)} days"
             )
-        if either and never:
-            either, days = False, _EVERY_DAY
-        elif either and (days == _EVERY_DAY or weekdays == _EVERY_WEEKDAY):
-            either, days, weekdays = False, _EVERY_DAY, _EVERY_WEEKDAY
+        if never:
+            either, days = False, _EVERY_DAY  # only the weekday ever comes; croniter before 7 gives up here
         listed = (",".join(map(str, sorted(numbers))) for numbers in (minutes, hours, days, months, weekdays))
         return cls(line, parts[0].startswith("*") or parts[1].startswith("*"), " ".join(listed), either)
 

@@ -8,7 +8,8 @@ from typing import Any
 from attrs import field, frozen
 
 from ..crontab import Crontab
-from .fields import as_utc, check_timezone, name_of, observed, truth
+from ..timezones import validate_timezone
+from .fields import as_utc, name_of, observed, truth
 
 
 @frozen
@@ -36,4 +37,4 @@ class Schedule:
 
     @timezone.validator
     def _check_timezone(self, _attribute: Any, value: object) -> None:
-        check_timezone(value)
+        validate_timezone(value)

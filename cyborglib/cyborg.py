@@ -1,0 +1,437 @@
+"""Cyborg: the one object that a script or service holds."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import platformdirs
+from attrs import evolve
+from sqlalchemy import Engine as Database
+
+from . import content, invitations, kit, launching, planning, restoring
+from .engine import Engine
+from .engine.recording import told
+from .errors import CyborgError, Disabled, Invalid, TimedOut
+from .events import E, Events, JobQueued, KitOutdated
+from .executor import Executor
+from .invitations import Invitation
+from .model import Archive, Client, Job, JobKind, Policy, Repository, Schedule, Settings, Variables, Vault
+from .model.client import check_key_line
+from .model.fields import as_utc
+from .secret import Secret
+from .store import ReadShelf, Shelf, Store
+from .timetable import Timetable
+
+logger = logging.getLogger("cyborglib")
+
+#: Seconds between two looks at the store for jobs that others work.
+WATCH = 0.5
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Cyborg:
+    """Everything of one store: what is to be backed up, the verbs, and the engine that works them.
+
+    `bind` is a database URL ("sqlite:///cyborg.db", "postgresql+psycopg://…") or the host application's
+    SQLAlchemy Engine, which is never disposed of here. Opening makes the tables in an empty database and
+    migrates older ones; `migrate=False` never alters anything.
+
+    `key` seals the secrets: a Fernet key, a list of them (the first seals, all unseal) or the path of a file
+    that holds one. None: $CYBORG_KEY, $CYBORG_KEY_FILE, else for an SQLite file a key file in the user's
+    configuration folder, made only together with the database.
+
+    Raises `MissingKey`, `WrongKey`, `SchemaTooNew`, `SchemaTooOld` or `StoreError`; nothing is overwritten.
+    """
+
+    def __init__(
+        self,
+        bind: str | Database,
+        *,
+        key: str | Sequence[str] | Path | None = None,
+        executor: Executor | None = None,
+        clock: Callable[[], datetime] | None = None,
+        roles_path: Sequence[str | Path] = (),
+        state_dir: str | Path | None = None,
+        migrate: bool = True,
+    ) -> None:
+        self._clock = clock or _now
+        self._roles_path = tuple(Path(path) for path in roles_path)
+        self._state_dir = Path(state_dir) if state_dir else platformdirs.user_state_path("cyborglib")
+        self._executor = executor
+        self._own_executor = executor is None
+        self._events = Events()
+        self._store = Store(
+            bind, key=key, environment=os.environ, clock=self._clock, migrate=migrate, check_policy=self._checked
+        )
+        self._timetable = Timetable(self._store, self._clock)
+        self._engine = Engine(
+            self._store, self._events, self._executor_needed, clock=self._clock, state_dir=str(self._state_dir),
+            role=self._role,
+        )
+
+    # What is kept
+
+    @property
+    def clients(self) -> Shelf[Client]:
+        """The hosts to back up."""
+        return self._store.clients
+
+    @property
+    def repositories(self) -> Shelf[Repository]:
+        """Where vaults live."""
+        return self._store.repositories
+
+    @property
+    def schedules(self) -> Shelf[Schedule]:
+        """When policies run."""
+        return self._store.schedules
+
+    @property
+    def policies(self) -> Shelf[Policy]:
+        """What is backed up, for whom, where to and when."""
+        return self._store.policies
+
+    @property
+    def jobs(self) -> ReadShelf[Job]:
+        """What was and will be done; changed by verbs only."""
+        return self._store.jobs
+
+    @property
+    def archives(self) -> ReadShelf[Archive]:
+        """What backups left in vaults; changed by jobs only."""
+        return self._store.archives
+
+    @property
+    def vaults(self) -> ReadShelf[Vault]:
+        """The Borg repositories; changed by jobs only."""
+        return self._store.vaults
+
+    @property
+    def settings(self) -> Settings:
+        """What holds for the whole store; assign a changed value to change it."""
+        return self._store.settings
+
+    @settings.setter
+    def settings(self, value: Settings) -> None:
+        self._store.settings = value
+
+    # Events
+
+    def on(self, kind: type[E]) -> Callable[[Callable[[E], object]], Callable[[E], object]]:
+        """Call a function at every event of a class and its subclasses: `@cyborg.on(JobFailed)`.
+
+        Listeners are called after what they hear of is committed, one at a time, in the thread that called
+        `run`, `work`, `serve` or the verb. One that raises is logged and stops nothing.
+        """
+        return self._events.on(kind)
+
+    # Verbs that queue
+
+    def launch(
+        self,
+        policy: Policy | int | str,
+        clients: Iterable[Client | int | str] | None = None,
+        extra_vars: Mapping[str, Any] | None = None,
+    ) -> list[Job]:
+        """Queue a backup for each enabled client of a policy (or for some); gives the backup jobs.
+
+        Preparations that are needed go before, the controller's listing of the vault after. A client whose
+        backup of this policy has not ended gives that job. `extra_vars` go over the policy's for this launch.
+
+        Raises `Disabled` with nothing queued, `Invalid`, `NotFound`.
+        """
+        return launching.backups(self._launch(policy, clients, extra_vars))
+
+    def prepare(self, what: Client | Repository, *, update: bool = False) -> list[Job]:
+        """Queue the preparation of a client, or of every vault of a repository; gives those jobs.
+
+        `update` brings Borg on a client to the newest its packages offer.
+        """
+        if isinstance(what, Client):
+            client = self._store.clients.get(what.id if what.id is not None else what.hostname)
+            if not client.enabled:
+                raise Disabled(f"{client.hostname} is disabled; enable it first")
+            jobs = self._store.jobs.queue([planning.prepare_client(client, self.settings, update=update)])
+        elif isinstance(what, Repository):
+            repository = self._store.repositories.get(what.id if what.id is not None else what.name)
+            jobs = launching.prepare_repository(self._store, repository, self._clock())
+        else:
+            raise Invalid(f"a client or a repository can be prepared, not a {type(what).__name__}")
+        return self._queued(jobs)
+
+    def restore(
+        self,
+        archive: Archive | int | str,
+        paths: Iterable[str] = (),
+        *,
+        to: Client | None = None,
+        destination: str | Path | None = None,
+        overwrite: bool = False,
+        options: Mapping[str, Any] | None = None,
+        dry_run: bool = False,
+    ) -> Job:
+        """Queue a restore, to a client or (None) to this machine; gives the job.
+
+        `paths` are exact, as they were on the client; each brings an entry and all below it, none bring all.
+        The destination is a new folder, `./restore-<job id>` here and `/var/tmp/cyborg-restore-<job id>` on a
+        client, unless one is given; one that holds anything is refused unless `overwrite`. A path that
+        matches nothing fails the job. `dry_run` lists in the job's output. `options`: `numeric_ids`, `force`.
+
+        Raises `Invalid`, `NotFound`.
+        """
+        planned = restoring.plan(
+            self._store, archive, paths, to=to, destination=destination, overwrite=overwrite,
+            options=options, dry_run=dry_run,
+        )
+        return self._queued(self._store.jobs.queue([planned]))[0]
+
+    def catalog(self, repository: Repository | int | str) -> list[Job]:
+        """Queue the controller's own look into each vault of a repository; gives those jobs.
+
+        What is there becomes confirmed; if anything of ours is missing or was replaced, the job fails with
+        `archives_vanished` and the vault is suspect.
+        """
+        found = self._store.repositories.get(_key(repository))
+        planned = [
+            planning.catalog(found, vault, self._store.clients.get(vault.client) if vault.client else None)
+            for vault in self._store.vaults.find(repository=found.id)
+            if vault.ready
+        ]
+        return self._queued(self._store.jobs.queue(planned))
+
+    def relaunch(self, job: Job | int) -> list[Job]:
+        """Queue once more what an ended job did; gives the new job. The old one stays as it ended.
+
+        Raises `Invalid` for a job that has not ended.
+        """
+        old = self._store.jobs.get(_key(job))
+        if not old.finished:
+            raise Invalid(f"job {old.id} has not ended yet ({old.status}); cancel it first, or wait for it")
+        if old.kind is JobKind.BACKUP and old.policy is not None and old.client is not None:
+            return self.launch(old.policy, [old.client], old.extra_vars)
+        if old.kind is JobKind.PREPARE_CLIENT and old.client is not None:
+            return self.prepare(self._store.clients.get(old.client), update=bool(old.options.get("update")))
+        return self._queued(self._store.jobs.queue([self._store.jobs.again(old)]))
+
+    # Verbs that change
+
+    def cancel(self, job: Job | int) -> Job:
+        """Cancel a job. One at work ends within seconds, with its Borg, if an engine is at work on it.
+
+        Raises `InvalidTransition` for one that has ended.
+        """
+        changed = self._store.jobs.cancel(_key(job))
+        self._engine.tell(told(changed))
+        return self._store.jobs.get(_key(job))
+
+    def set_ready(self, what: Client | Repository | Vault, ready: bool = True) -> Client | Repository | Vault:
+        """Say by hand that something is ready or not. For a vault, True also ends its being suspect."""
+        if isinstance(what, Vault):
+            changes: dict[str, Any] = {"ready": ready, **({"suspect": ""} if ready else {})}
+            return self._store.vaults.observe(_key(what), **changes)
+        shelf: Any = self._store.clients if isinstance(what, Client) else self._store.repositories
+        value: Client | Repository = shelf.observe(_key(what), ready=ready)
+        return value
+
+    def trust(self, what: Client | Repository, fingerprint: str | None = None) -> Client | Repository:
+        """Forget the host key pinned for a client or repository, or pin another one.
+
+        `fingerprint` is the new key itself, "ssh-ed25519 AAAA…", as `cat /etc/ssh/ssh_host_*_key.pub` shows
+        it on the host. Without one, the next connection takes the key from the user's known_hosts, or from
+        the network if the setting `first_contact` is "accept".
+        """
+        line = " ".join((fingerprint or "").split()[:2])
+        check_key_line(None, None, line)
+        shelf: Any = self._store.clients if isinstance(what, Client) else self._store.repositories
+        value: Client | Repository = shelf.observe(_key(what), host_key=line)
+        return value
+
+    def invite(self, what: Client | Repository) -> Invitation:
+        """A one-time token with which a preparation run by hand may say that the object is ready."""
+        return invitations.invite(self._store, what, self._clock())
+
+    def confirm(self, token: str) -> Client | Repository:
+        """Take a token back: its object is ready. Raises `Invalid` for one that is used, late or unknown."""
+        return invitations.confirm(self._store, token, self._clock())
+
+    def recovery_kit(self, path: str | Path, passphrase: Secret | str | None = None) -> Path:
+        """Write all that is needed to restore without this library and its database: addresses, ids,
+        passphrases and keys of all vaults, and the commands.
+
+        With a passphrase the file is encrypted, and `openssl` opens it (its first line is in
+        docs/recovery.md); without one it is plain text. It is 0600 and replaces an older one as a whole.
+        **Keep it elsewhere**: whoever loses this machine and has no kit has lost the backups.
+        """
+        return kit.write(self._store, Path(path), passphrase, self._clock())
+
+    # Working
+
+    def tick(self, now: datetime | None = None) -> list[Job]:
+        """Queue what is due by now; gives the backup jobs. A host with its own scheduler calls this."""
+        at = as_utc(now) or self._clock()
+        queued: list[Job] = []
+        for policy in self._timetable.waiting(at):
+            try:
+                queued += self._queued(self._launch_due(policy, at))
+            except CyborgError:
+                # One policy that cannot be launched never stops the others.
+                logger.exception("the policy %s was due and could not be launched", policy.name)
+        return launching.backups(queued)
+
+    def work(self) -> None:
+        """Do the queued work in this process, until nothing is left to do."""
+        self._kit_is_fresh()
+        self._engine.work(lambda: self._store.jobs.unfinished() == 0)
+
+    def serve(self) -> None:
+        """Queue what is due and do it, until `stop` is called (from a listener, a thread or a signal handler)."""
+        self._kit_is_fresh()
+        self._engine.work(lambda: False, each_poll=self.tick)
+
+    def stop(self) -> None:
+        """Let `serve` or `work` return after what is at work has ended."""
+        self._engine.stop()
+
+    def run(
+        self,
+        policy: Policy | int | str,
+        clients: Iterable[Client | int | str] | None = None,
+        extra_vars: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+    ) -> list[Job]:
+        """Launch a policy, work until everything queued with it has ended, and give the ended backup jobs.
+
+        A failed job does not raise: look at `job.status` and `job.error`. Raises `TimedOut` after `timeout`
+        seconds; the jobs go on with the next engine.
+        """
+        jobs = self._launch(policy, clients, extra_vars)
+        self.finish(jobs, timeout=timeout)
+        return [self._store.jobs.get(job.id or 0) for job in launching.backups(jobs)]
+
+    def finish(self, jobs: Iterable[Job | int], timeout: float | None = None) -> list[Job]:
+        """Work some jobs, and what they wait for, until they have ended; gives them as they ended.
+
+        Jobs that another engine has at work are watched. Raises `TimedOut`.
+        """
+        self._kit_is_fresh()
+        wanted = [_key(job) for job in jobs]
+        only = frozenset(self._store.jobs.with_needs(wanted))
+        late = _deadline(timeout)
+
+        def done() -> bool:
+            if late():
+                raise TimedOut(f"not all jobs ended within {timeout} s; they go on with the next engine")
+            return self._store.jobs.unfinished(only) == 0
+
+        self._engine.work(done, only=only)
+        return [self._store.jobs.get(job) for job in wanted]
+
+    def wait(self, jobs: Iterable[Job | int], timeout: float | None = None) -> list[Job]:
+        """Watch until some jobs have ended; gives them as they ended. Works nothing itself. Raises `TimedOut`."""
+        wanted = [_key(job) for job in jobs]
+        late = _deadline(timeout)
+        while self._store.jobs.unfinished(frozenset(wanted)):
+            if late():
+                raise TimedOut(f"not all jobs ended within {timeout} s; they go on where they are worked")
+            time.sleep(WATCH)
+        return [self._store.jobs.get(job) for job in wanted]
+
+    def output(self, job: Job | int) -> list[str]:
+        """The lines that a job said."""
+        return self._store.jobs.output_of(_key(job))
+
+    def close(self) -> None:
+        """Give back connections and folders. Nothing at work is canceled."""
+        if self._own_executor and self._executor is not None:
+            self._executor.close()
+        self._store.close()
+
+    def __enter__(self) -> Cyborg:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Inside
+
+    def _launch(
+        self,
+        policy: Policy | int | str,
+        clients: Iterable[Client | int | str] | None,
+        extra_vars: Mapping[str, Any] | None,
+    ) -> list[Job]:
+        found = self._store.policies.get(_key(policy))
+        merged = {**found.extra_vars, **Variables(extra_vars)}
+        checked = content.check_extra_vars(found.type, merged, self._roles_path)
+        members = None if clients is None else [self._store.clients.get(_key(client)) for client in clients]
+        return self._queued(
+            launching.launch(
+                self._store, found, members, extra_vars=checked, launched_by="call", now=self._clock()
+            )
+        )
+
+    def _launch_due(self, policy: Policy, at: datetime) -> list[Job]:
+        with self._store.transaction():
+            moment = self._timetable.answer(policy, at)
+            if moment is None:
+                return []
+            try:
+                return launching.launch(
+                    self._store, policy, None, extra_vars=policy.extra_vars, launched_by="schedule", now=at, due=moment
+                )
+            except Disabled as error:
+                logger.info("the policy %s was due and not launched: %s", policy.name, error)
+                return []
+
+    def _queued(self, jobs: list[Job]) -> list[Job]:
+        self._engine.tell(JobQueued(job=job) for job in jobs if not job.finished and job.attempt == 0)
+        return jobs
+
+    def _checked(self, policy: Policy) -> Policy:
+        """What the store asks before it takes a policy."""
+        launching.check_sharing(self._store, policy)
+        checked = content.check_extra_vars(policy.type, policy.extra_vars, self._roles_path)
+        policy = evolve(policy, extra_vars=checked)
+        return evolve(policy, next_run=self._timetable.next_of(policy))
+
+    def _role(self, type: str, extra_vars: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+        return content.role_name(type, self._roles_path), content.role_variables(type, extra_vars)
+
+    def _executor_needed(self) -> Executor:
+        if self._executor is None:
+            from .ansible import AnsibleExecutor
+
+            self._executor = AnsibleExecutor(state_dir=self._state_dir, roles_path=self._roles_path)
+        return self._executor
+
+    def _kit_is_fresh(self) -> None:
+        reason = kit.outdated(self._store)
+        if reason:
+            self._engine.tell([KitOutdated(reason=reason)])
+
+
+def _key(value: Any) -> Any:
+    """What a shelf is asked for: the id of an object, else an id or name as it is."""
+    if isinstance(value, Job | Client | Policy | Repository | Archive | Vault):
+        if value.id is None:
+            raise Invalid(f"this {type(value).__name__.lower()} has no id yet: add it first, and use what `add` gives back")
+        return value.id
+    return value
+
+
+def _deadline(timeout: float | None) -> Callable[[], bool]:
+    end = None if timeout is None else time.monotonic() + timeout
+    return lambda: end is not None and time.monotonic() >= end
+

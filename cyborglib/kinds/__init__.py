@@ -1,0 +1,17 @@
+"""What each kind of job is: what the executor gets for it, and what its end is recorded as. Pure."""
+
+from collections.abc import Mapping
+
+from ..model import JobKind
+from . import backup, catalog, prepare_client, prepare_repository, restore
+from .work import Assignment, Kind, Refused, Settlement, Work
+
+KINDS: Mapping[JobKind, Kind] = {
+    JobKind.PREPARE_CLIENT: prepare_client,
+    JobKind.PREPARE_REPOSITORY: prepare_repository,
+    JobKind.BACKUP: backup,
+    JobKind.CATALOG: catalog,
+    JobKind.RESTORE: restore,
+}
+
+__all__ = ["KINDS", "Assignment", "Kind", "Refused", "Settlement", "Work"]

@@ -1,0 +1,106 @@
+"""The controller's own look into a vault: are our archives there, with our ids, and under our key?
+
+A client's word that it made a backup is not enough, and a client with an append-only key can still hide
+archives or change the vault's key. Borg runs on the controller, with the controller's key; for a vault in a
+folder of a client, on that client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import ErrorCode, JobError
+from ..events import VaultSuspected
+from ..executor import HostRun, Outcome
+from ..secret import Secret
+from .hosts import become_secrets, borg_variables, client_host, controller_host
+from .prepare_repository import key_digest
+from .work import Assignment, Refused, Settlement, Work
+
+DOCS = "docs/append-only.md says what that means and how they come back"
+
+
+def controller_access(work: Work) -> tuple[dict[str, Any], dict[str, Secret]]:
+    """How Borg on the controller reaches the vault: variables, and secrets."""
+    vault, repository = work.vault, work.repository
+    assert vault is not None
+    assert repository is not None
+    variables = borg_variables(work.job, repository, vault, work.settings)
+    variables |= {"borg_ssh_key": "", "borg_base_dir": f"{work.state_dir}/borg/vault-{vault.id}"}
+    secrets: dict[str, Secret] = {}
+    if vault.passphrase is not None:
+        secrets["borg_passphrase"] = vault.passphrase
+    if repository.managed and vault.controller_key is not None:
+        secrets["ssh_key"] = vault.controller_key
+    return variables, secrets
+
+
+def assign(work: Work) -> Assignment:
+    """A listing of the vault."""
+    vault, job = work.vault, work.job
+    assert vault is not None
+    assert work.repository is not None
+    name = f"job-{job.id}"
+    if vault.where.local:
+        if work.client is None:
+            raise Refused(ErrorCode.BAD_ARGUMENTS, f"nobody knows on which client {vault.location} lies")
+        host = client_host(work.client, name, work.settings)
+        variables = {**borg_variables(job, work.repository, vault, work.settings), "borg_ssh_key": ""}
+        secrets = become_secrets(work.client)
+        if vault.passphrase is not None:
+            secrets["borg_passphrase"] = vault.passphrase
+    else:
+        host = controller_host(name)
+        variables, secrets = controller_access(work)
+    variables["borg_key_sha256"] = key_digest(vault.key_export) if vault.key_export is not None else ""
+    return Assignment(
+        playbook="catalog",
+        host_run=HostRun(
+            job=job.id or 0, attempt=job.attempt, fence=work.fence, host=host, variables=variables,
+            secrets=tuple(secrets), timeout=job.timeout,
+        ),
+        secrets=secrets,
+    )
+
+
+def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settlement:
+    """Confirm what is there; whatever of ours is not there makes the vault suspect."""
+    vault = work.vault
+    assert vault is not None
+    if outcome.error is not None:
+        if outcome.error.code in (ErrorCode.VAULT_KEY_CHANGED, ErrorCode.VAULT_ID_CHANGED):
+            return _suspect(work, outcome.error)
+        return Settlement(error=outcome.error, warnings=outcome.warnings)
+    listed = outcome.facts.get("archives")
+    if not isinstance(listed, list | tuple) or not all(isinstance(entry, Mapping) for entry in listed):
+        raise Refused(ErrorCode.UNPARSABLE, "the listing of the vault cannot be read; nothing was changed by it")
+    found = {str(entry.get("name")): str(entry.get("id")) for entry in listed}
+    there = [archive for archive in work.recorded if found.get(archive.name) == archive.borg_id]
+    gone = [archive for archive in work.recorded if found.get(archive.name) != archive.borg_id]
+    confirmed = tuple(archive.id or 0 for archive in there if archive.confirmed_at is None)
+    vanished = [archive.name for archive in gone if archive.confirmed_at is not None]
+    if vanished:
+        error = JobError(
+            ErrorCode.ARCHIVES_VANISHED,
+            f"{len(vanished)} archive{'s' if len(vanished) > 1 else ''} that lay in {vault.location} "
+            f"{'are' if len(vanished) > 1 else 'is'} not there any more ({', '.join(sorted(vanished)[:5])}): somebody "
+            f"deleted or replaced {'them' if len(vanished) > 1 else 'it'}. Nothing is written to this vault any more; "
+            f"{DOCS}",
+        )
+        return _suspect(work, error, confirmed)
+    if gone:
+        names = ", ".join(sorted(archive.name for archive in gone)[:5])
+        error = JobError(
+            ErrorCode.NOT_CONFIRMED,
+            f"the client said that it made {names}, but the controller does not find that in {vault.location}: "
+            f"do not count on this backup, and look at the Borg of that client. {DOCS}",
+        )
+        return _suspect(work, error, confirmed)
+    return Settlement(warnings=outcome.warnings, confirmed=confirmed)
+
+
+def _suspect(work: Work, error: JobError, confirmed: tuple[int, ...] = ()) -> Settlement:
+    assert work.vault is not None
+    event = VaultSuspected(vault=work.vault.id or 0, reason=error.message)
+    return Settlement(error=error, vault={"suspect": error.message}, confirmed=confirmed, events=(event,))

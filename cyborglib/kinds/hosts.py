@@ -1,0 +1,97 @@
+"""How the machines of a job are reached."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..executor import Host
+from ..model import Client, Job, Repository, Settings, Vault
+from ..secret import Secret
+
+#: Where a client keeps the keys that the library made there, if its preparation did not say.
+KEYS = "/etc/cyborg/keys"
+
+
+def client_host(client: Client, name: str, settings: Settings) -> Host:
+    """A client, called `name` in the run."""
+    become = client.become
+    if become is None and "uid" in client.facts:
+        become = client.facts["uid"] != 0
+    return Host(
+        name=name,
+        local=client.connection == "local",
+        address=client.address,
+        port=client.port,
+        user=client.user,
+        become=become,
+        become_method=client.host_vars.get("become_method", "sudo"),
+        become_user=client.host_vars.get("become_user", "root"),
+        become_password="become_password" if client.become_password else "",
+        interpreter=client.host_vars.get("interpreter", "") or str(client.facts.get("python", "")),
+        host_key=client.host_key,
+        key_of=f"client-{client.id}",
+        accept_new=settings.first_contact == "accept",
+        title=client.hostname,
+        variables=client.trusted_vars,
+    )
+
+
+def controller_host(name: str) -> Host:
+    """The machine this library runs on, as the account that runs it."""
+    return Host(name=name, local=True, become=False, title="the controller")
+
+
+def repository_host(repository: Repository, settings: Settings) -> Host:
+    """The host of a repository, as its administrator reaches it."""
+    location = repository.location
+    return Host(
+        name=f"repository-{repository.id}",
+        address=location.host,
+        port=location.port,
+        user=repository.admin_user or "root",
+        become=repository.admin_become,
+        become_password="admin_become_password" if repository.admin_become_password else "",
+        host_key=repository.host_key,
+        key_of=f"repository-{repository.id}",
+        accept_new=settings.first_contact == "accept",
+        title=location.host,
+    )
+
+
+def become_secrets(client: Client | None, repository: Repository | None = None) -> dict[str, Secret]:
+    """The passwords that become may ask for."""
+    found: dict[str, Secret] = {}
+    if client is not None and client.become_password:
+        found["become_password"] = client.become_password
+    if repository is not None and repository.admin_become_password:
+        found["admin_become_password"] = repository.admin_become_password
+    return found
+
+
+def key_path(client: Client, repository: Repository, vault: Vault) -> str:
+    """The client's private key for a vault: one of its own on a managed host, else the client's."""
+    if vault.where.local:
+        return ""
+    folder = str(client.facts.get("keys", "")) or KEYS
+    return f"{folder}/{key_name(client, repository, vault)}"
+
+
+def key_name(client: Client, repository: Repository, vault: Vault) -> str:
+    """The file name of that key. A vault that clients share has one for each of them."""
+    if not repository.managed:
+        return "client"
+    return f"vault-{vault.id}" if vault.client is not None else f"vault-{vault.id}-client-{client.id}"
+
+
+def borg_variables(job: Job, repository: Repository, vault: Vault, settings: Settings) -> dict[str, Any]:
+    """What every call of Borg needs to know of a vault."""
+    found: dict[str, Any] = {
+        "borg_repository": str(vault.where),
+        "borg_repository_id": vault.borg_id,
+        "borg_lock_wait": settings.lock_wait,
+        "borg_connect_timeout": settings.connect_timeout,
+        "borg_known_hosts": f"* {repository.host_key}" if repository.host_key and not vault.where.local else "",
+        # Which host's key that is: where none is pinned yet, the executor finds it and fills it in.
+        "borg_known_hosts_of": "" if vault.where.local else f"repository-{repository.id}",
+    }
+    return found

@@ -1,0 +1,57 @@
+"""Making a client ready: Borg, the client's key, and what it says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..executor import HostRun, Outcome
+from ..secret import Secret
+from . import facts
+from .hosts import become_secrets, client_host
+from .work import Assignment, Settlement, Work
+
+_FACTS = ("uid", "home", "python", "python_version", "keys", "become", "borg", "os", "kernel", "systemd", "hostname",
+          "addresses", "package_manager")
+
+
+def assign(work: Work) -> Assignment:
+    """One run on the client itself. No secret but become's password."""
+    client, job = work.client, work.job
+    assert client is not None
+    secrets = become_secrets(client)
+    become = client_host(client, f"job-{job.id}", work.settings)
+    return Assignment(
+        playbook="prepare_client",
+        host_run=HostRun(
+            job=job.id or 0,
+            attempt=job.attempt,
+            fence=work.fence,
+            host=become,
+            variables={"prepare_client_update": bool(job.options.get("update", False))},
+            secrets=tuple(secrets),
+            timeout=job.timeout,
+        ),
+        secrets=secrets,
+    )
+
+
+def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settlement:
+    """Record what the client is; a key that is new means that no vault knows it yet."""
+    client = work.client
+    assert client is not None
+    if outcome.error is not None:
+        return Settlement(error=outcome.error, warnings=outcome.warnings)
+    key = facts.public_key(outcome.facts, "public_key")
+    observed = {
+        "ready": True,
+        "ip": facts.address(outcome.facts, "ip"),
+        "borg_version": facts.version(outcome.facts, "borg_version"),
+        "facts": facts.rest({**outcome.facts, "keys": facts.path(outcome.facts, "keys"),
+                             "python": facts.path(outcome.facts, "python")}, _FACTS),
+        "public_key": key,
+        "prepared_at": work.now,
+    }
+    if client.public_key and client.public_key != key:
+        # Installed anew: the keys for its vaults went with the old system.
+        observed["access"] = ()
+    return Settlement(warnings=outcome.warnings, client=observed)

@@ -1,0 +1,113 @@
+"""Making a vault: the account and limits on its host, the client's key for it, and Borg's own repository."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import ErrorCode, JobError
+from ..executor import HostRun, Outcome
+from ..secret import Secret
+from ..sealing import public_line
+from . import facts
+from .hosts import become_secrets, borg_variables, client_host, key_name, key_path, repository_host
+from .work import Assignment, Refused, Settlement, Work
+
+
+def assign(work: Work) -> Assignment:
+    """A run on the client, where Borg initialises the vault, with tasks for the repository's host."""
+    client, repository, vault, job = work.client, work.repository, work.vault, work.job
+    assert client is not None
+    assert repository is not None
+    assert vault is not None
+    if not client.ready:
+        raise Refused(
+            ErrorCode.BAD_ARGUMENTS, f"{client.hostname} is not ready: prepare it first, by prepare(client)", skip=True
+        )
+    where = vault.where
+    secrets = become_secrets(client, repository)
+    variables: dict[str, Any] = {
+        **borg_variables(job, repository, vault, work.settings),
+        "borg_ssh_key": key_path(client, repository, vault),
+        "borg_encryption": repository.encryption,
+        "borg_storage_quota": repository.quota or 0,
+        "prepare_repository_vault": str(vault.id),
+        "prepare_repository_key": "" if where.local else key_name(client, repository, vault),
+        "cyborg_repository_host": "",
+    }
+    if not where.local and repository.managed:
+        variables |= {
+            "cyborg_repository_host": f"repository-{repository.id}",
+            "prepare_repository_user": where.user or "borg",
+            "prepare_repository_folder": where.path,
+            "prepare_repository_quota": repository.quota or 0,
+            "prepare_repository_append_only": repository.append_only,
+            "prepare_repository_controller_key": public_line(vault.controller_key) if vault.controller_key else "",
+        }
+    if vault.passphrase is not None:
+        secrets["borg_passphrase"] = vault.passphrase
+    return Assignment(
+        playbook="prepare_repository",
+        host_run=HostRun(
+            job=job.id or 0,
+            attempt=job.attempt,
+            fence=work.fence,
+            host=client_host(client, f"job-{job.id}", work.settings),
+            variables=variables,
+            secrets=tuple(secrets),
+            others=() if where.local else (repository_host(repository, work.settings),),
+            timeout=job.timeout,
+        ),
+        secrets=secrets,
+    )
+
+
+def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settlement:
+    """Pin the vault's id and seal its key; a vault that was there before must be the same one."""
+    client, vault, repository = work.client, work.vault, work.repository
+    assert client is not None
+    assert vault is not None
+    assert repository is not None
+    if outcome.error is not None:
+        return Settlement(error=outcome.error, warnings=outcome.warnings)
+    borg_id = facts.borg_id(outcome.facts, "borg_id")
+    if vault.borg_id and vault.borg_id != borg_id:
+        return Settlement(
+            error=JobError(
+                ErrorCode.VAULT_ID_CHANGED,
+                f"at {vault.location} lies another Borg repository than the one that was prepared there: find out who "
+                "replaced it. Bring the old one back, or remove this vault's repository and add a new one",
+            ),
+            warnings=outcome.warnings,
+        )
+    export = kept.get("key_export")
+    if export is None or "BORG_KEY" not in export.reveal():
+        return Settlement(
+            error=JobError(ErrorCode.UNPARSABLE, "Borg gave no copy of the vault's key; look at the job's output")
+        )
+    observed: dict[str, Any] = {"ready": True, "borg_id": borg_id, "prepared_at": work.now}
+    if vault.key_export is None:
+        observed["key_export"] = export
+    elif key_digest(vault.key_export) != key_digest(export):
+        return Settlement(
+            error=JobError(
+                ErrorCode.VAULT_KEY_CHANGED,
+                f"the key that lies in the vault {vault.location} is not the one that was exported when it was made: "
+                "somebody changed its passphrase. docs/recovery.md says how the sealed copy is put back",
+            ),
+            vault={"suspect": "the key in the vault is not the one that was exported"},
+        )
+    if not vault.where.local:
+        observed["public_key"] = facts.public_key(outcome.facts, "public_key")
+    return Settlement(
+        warnings=outcome.warnings,
+        vault=observed,
+        client={"access": tuple(dict.fromkeys((*client.access, vault.id or 0)))},
+        repository={"ready": True, "borg_version": facts.version(outcome.facts, "repository_borg_version")},
+    )
+
+
+def key_digest(export: Secret) -> str:
+    """SHA-256 of an exported key, without what differs between two exports of the same key (line ends, blanks)."""
+    return hashlib.sha256("\n".join(export.reveal().split()).encode()).hexdigest()

@@ -1,0 +1,87 @@
+"""What a job works with, and what its end is recorded as. All pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from attrs import field, frozen
+
+from ..errors import CyborgError, ErrorCode, JobError
+from ..events import Event
+from ..executor import ArchiveMade, HostRun, Outcome
+from ..model import Archive, Client, Job, Policy, Repository, Settings, Vault
+from ..secret import Secret
+
+
+@frozen(kw_only=True)
+class Work:
+    """A claimed job with everything it refers to, as it stood when it was claimed."""
+
+    job: Job
+    fence: int
+    settings: Settings
+    now: datetime
+    client: Client | None = None
+    repository: Repository | None = None
+    vault: Vault | None = None
+    policy: Policy | None = None
+    #: The archive to restore.
+    archive: Archive | None = None
+    #: The last archive of the same policy and client.
+    previous: Archive | None = None
+    #: All archives that successful jobs recorded in the vault.
+    recorded: tuple[Archive, ...] = ()
+    #: Where the controller keeps Borg's caches, a folder for each vault.
+    state_dir: str = ""
+    #: Gives a policy type's extra_vars as the variables of its role, and the role's name.
+    role: Callable[[str, Mapping[str, Any]], tuple[str, Mapping[str, Any]]] | None = None
+
+
+class Refused(CyborgError):
+    """A job cannot be handed over as things are; the engine fails or skips it with this error."""
+
+    def __init__(self, code: ErrorCode, message: str, *, skip: bool = False) -> None:
+        super().__init__(message)
+        self.error = JobError(code, message)
+        self.skip = skip
+
+
+@frozen(kw_only=True)
+class Assignment:
+    """What the executor gets for a job, and the secrets it may ask for."""
+
+    playbook: str
+    host_run: HostRun
+    secrets: Mapping[str, Secret] = field(factory=dict, repr=False)
+    #: Variables of the whole run; jobs with different ones are not worked in one run.
+    run_variables: Mapping[str, str] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class Settlement:
+    """What is written when a job ended: its own end, and what it found out about others."""
+
+    error: JobError | None = None
+    warnings: tuple[str, ...] = ()
+    archives: tuple[ArchiveMade, ...] = ()
+    client: Mapping[str, Any] = field(factory=dict)
+    repository: Mapping[str, Any] = field(factory=dict)
+    vault: Mapping[str, Any] = field(factory=dict)
+    #: Ids of archives that the controller has now seen in the vault.
+    confirmed: tuple[int, ...] = ()
+    #: What to tell besides the job's own end.
+    events: tuple[Event, ...] = ()
+
+
+class Kind(Protocol):
+    """What one kind of job is."""
+
+    def assign(self, work: Work) -> Assignment:
+        """What the executor gets. Raises `Refused`."""
+        ...
+
+    def settle(self, work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settlement:
+        """What its end is recorded as. `outcome.facts` comes from a host: hostile text."""
+        ...

@@ -1,0 +1,123 @@
+"""Makes a verb into queued jobs: finds or makes the vaults, plans, and queues all in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from .errors import Disabled, Invalid
+from .model import Client, Job, JobKind, Policy, Repository, Variables, Vault
+from .planning import NewJob, Target, backup, prepare_client, prepare_vault
+from .sealing import generate_ssh_key
+from .secret import Secret
+from .store import Store
+
+
+def launch(
+    store: Store,
+    policy: Policy,
+    clients: Iterable[Client] | None,
+    *,
+    extra_vars: Variables,
+    launched_by: str,
+    now: datetime,
+    due: datetime | None = None,
+) -> list[Job]:
+    """Queue one backup for each enabled client, with what must go before and after; gives all of them.
+
+    A client whose backup of this policy is unfinished gives that job. Raises `Disabled`, and queues
+    nothing, if the policy, its schedule, its repository or all of its clients are disabled.
+    """
+    with store.transaction():
+        repository = store.repositories.get(policy.repository)
+        _check_enabled(store, policy, repository)
+        members = [store.clients.get(client) for client in policy.clients] if clients is None else list(clients)
+        for client in members:
+            if client.id not in policy.clients:
+                raise Invalid(f"{client.hostname} is not a client of the policy {policy.name}; add it to the policy first")
+        enabled = [client for client in members if client.enabled]
+        if not enabled:
+            what = "has no clients" if not members else "has no enabled client"
+            raise Disabled(f"the policy {policy.name} {what}; nothing was queued. Add one, or enable one, and launch again")
+        targets = [Target(client, vault_of(store, repository, client, now)) for client in enabled]
+        planned = backup(
+            policy, repository, targets, store.settings, extra_vars=extra_vars, launched_by=launched_by, due=due
+        )
+        return store.jobs.queue(planned)
+
+
+def prepare_repository(store: Store, repository: Repository, now: datetime) -> list[Job]:
+    """Queue the preparation of each vault of a repository: those that are there, and one a client of its policies."""
+    with store.transaction():
+        if not repository.enabled:
+            raise Disabled(f"the repository {repository.name} is disabled; enable it first")
+        users = store.policies.find(repository=repository.id)
+        wanted = dict.fromkeys(client for policy in users for client in policy.clients)
+        clients = [client for client in map(store.clients.get, wanted) if client.enabled]
+        if not clients:
+            raise Invalid(
+                f"no policy brings a client to the repository {repository.name} yet, so there is no vault to prepare: "
+                "add a policy with clients first"
+            )
+        planned: list[NewJob] = []
+        settings = store.settings
+        for client in clients:
+            target = Target(client, vault_of(store, repository, client, now))
+            needs: list[int] = []
+            if not client.ready:
+                planned.append(prepare_client(client, settings, launched_by="dependency"))
+                needs.append(len(planned) - 1)
+            planned.append(prepare_vault(repository, target, settings, after=needs))
+        queued = store.jobs.queue(planned)
+        return [job for job in queued if job.kind is JobKind.PREPARE_REPOSITORY]
+
+
+def vault_of(store: Store, repository: Repository, client: Client, now: datetime) -> Vault:
+    """The vault of a client in a repository; made in the store, not yet on disk, where there is none."""
+    location = repository.location
+    owner = client.id if location.per_client else None
+    for vault in store.vaults.find(repository=repository.id, client=owner):
+        return vault
+    private, _public = generate_ssh_key("cyborg controller")
+    value = Vault(
+        repository=repository.id,
+        client=owner,
+        # Name and id: a client that is removed and one added later by the same name never share a vault.
+        location=str(location.expand(f"{client.hostname}-{client.id}")),
+        passphrase=repository.passphrase or Secret.generate(),
+        controller_key=private if repository.managed and not location.local else None,
+        created_at=now,
+    )
+    return store.vaults.add(value)
+
+
+def check_sharing(store: Store, policy: Policy) -> None:
+    """Refuse a second client in one vault, unless the repository says that it is meant."""
+    repository = store.repositories.get(policy.repository)
+    if repository.location.per_client or repository.shared:
+        return
+    others = [p.clients for p in store.policies.find(repository=repository.id) if p.id != policy.id]
+    members = set(policy.clients).union(*others) if others else set(policy.clients)
+    if len(members) > 1:
+        raise Invalid(
+            f"the path of the repository {repository.name} ({repository.path}) has no {{client}}, so all of its clients "
+            "would share one vault, and each could read, and poison or delete, what the others stored. Put {client} into "
+            "the path, or say shared=True if that is meant"
+        )
+
+
+def _check_enabled(store: Store, policy: Policy, repository: Repository) -> None:
+    off = ""
+    if not policy.enabled:
+        off = f"the policy {policy.name}"
+    elif not repository.enabled:
+        off = f"its repository {repository.name}"
+    elif policy.schedule is not None and not store.schedules.get(policy.schedule).enabled:
+        off = f"its schedule {store.schedules.get(policy.schedule).name}"
+    if off:
+        raise Disabled(f"{policy.name} cannot be launched: {off} is disabled. Enable it first; nothing was queued")
+
+
+def backups(jobs: Sequence[Job]) -> list[Job]:
+    """Those of several jobs that are backups."""
+    return [job for job in jobs if job.kind is JobKind.BACKUP]

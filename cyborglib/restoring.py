@@ -1,0 +1,115 @@
+"""Makes a restore into a planned job: what is asked for, where it goes, and whether that can be done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import Invalid, NotFound
+from .model import Archive, Client, Variables
+from .model.fields import as_texts
+from .planning import NewJob
+from .planning import restore as planned
+from .store import Store
+
+#: What `options` takes, and what each means.
+OPTIONS = {
+    "numeric_ids": "restore owners by number, not by name (for a host with other accounts)",
+    "force": "restore from a vault that is suspect",
+}
+
+
+def plan(
+    store: Store,
+    archive: Archive | int | str,
+    paths: Iterable[str],
+    *,
+    to: Client | None,
+    destination: str | Path | None,
+    overwrite: bool,
+    options: Mapping[str, Any] | None,
+    dry_run: bool,
+) -> NewJob:
+    """The job of a restore. Raises `Invalid` for what cannot be done as asked."""
+    found = find_archive(store, archive)
+    vault = store.vaults.get(found.vault)
+    repository = store.repositories.get(vault.repository)
+    target = store.clients.get(to.id if to.id is not None else to.hostname) if to is not None else None
+    if vault.where.local:
+        target = _owner(store, found, target)
+    elif target is not None and target.id != found.client:
+        raise Invalid(
+            f"the archive {found.name} is not of {target.hostname}, whose key does not open that vault. Restore to the "
+            "controller (to=None) and copy from there, or restore to the client it came from"
+        )
+    values: dict[str, Any] = {
+        "paths": [_path(path) for path in as_texts(paths)],
+        "destination": _destination(destination, on_client=target is not None),
+        "overwrite": bool(overwrite),
+        "dry_run": bool(dry_run),
+        "here": os.getcwd(),
+        **_options(options),
+    }
+    return planned(found, repository, vault, target, store.settings, options=Variables(values))
+
+
+def find_archive(store: Store, archive: Archive | int | str) -> Archive:
+    """An archive by itself, its id or its name."""
+    if isinstance(archive, str):
+        named = store.archives.find(name=archive)
+        if not named:
+            raise NotFound(f"no archive is called {archive!r}; `for archive in cyborg.archives` lists them")
+        return named[-1]
+    if isinstance(archive, Archive):
+        if archive.id is None:
+            raise Invalid(f"the archive {archive.name} was not read from this store")
+        return store.archives.get(archive.id)
+    return store.archives.get(archive)
+
+
+def _owner(store: Store, archive: Archive, to: Client | None) -> Client:
+    """The client on whose own disk the vault lies: Borg runs there, and nowhere else."""
+    owner = store.clients.get(archive.client) if archive.client is not None else None
+    if owner is None:
+        raise Invalid(f"nobody knows on which client the vault of {archive.name} lies")
+    if to is None and owner.connection != "local":
+        raise Invalid(
+            f"the vault of {archive.name} is a folder on {owner.hostname}: restore to that client (to=…), and copy from there"
+        )
+    if to is not None and to.id != owner.id:
+        raise Invalid(f"the vault of {archive.name} is a folder on {owner.hostname}: restore to that client, and copy from there")
+    return owner
+
+
+def _path(path: object) -> str:
+    if not isinstance(path, str) or not path.strip("/") or "\x00" in path or "\n" in path:
+        raise Invalid(
+            f"the path {path!r} cannot be restored: give paths as they were on the client, like /etc/hosts, or none for all"
+        )
+    if ".." in path.split("/"):
+        raise Invalid(f"the path {path!r} holds '..'; give it as it was on the client")
+    return path.strip("/") if path.startswith("/") else path
+
+
+def _destination(given: str | Path | None, *, on_client: bool) -> str:
+    if given is None:
+        return ""
+    text = str(given)
+    if "\x00" in text or "\n" in text:
+        raise Invalid(f"the destination {text!r} holds a NUL or newline")
+    if text.startswith("/"):
+        return text
+    if on_client:
+        raise Invalid(f"the destination {text!r} must be a full path on the client, like /var/tmp/restored")
+    return str(Path.cwd() / text)
+
+
+def _options(options: Mapping[str, Any] | None) -> dict[str, bool]:
+    for name, value in (options or {}).items():
+        if name not in OPTIONS:
+            raise Invalid(f"restore takes no option {name!r}; known are {', '.join(OPTIONS)}")
+        if not isinstance(value, bool):
+            raise Invalid(f"the option {name!r} must be True or False")
+    return dict(options or {})

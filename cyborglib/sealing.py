@@ -1,0 +1,177 @@
+"""Sealing what is secret, ssh keys, and the one encrypted file that opens without this library.
+
+The only importer of cryptography. It reads no file and no environment: where keys lie is `keys.py`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .errors import Invalid, SealBroken
+from .secret import Secret
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
+
+__all__ = ["Sealer", "encrypt_for_openssl", "fingerprint", "generate_ssh_key", "parse_public_key"]
+
+#: What `encrypt_for_openssl` and the `openssl enc` that opens it must agree on.
+PBKDF2_ITERATIONS = 600_000
+
+_LONGEST_KEY_LINE = 4096
+_CLIENT_KEYS = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+)
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,3}")
+
+
+class Sealer:
+    """Encrypts texts (Fernet: AES-128-CBC and HMAC-SHA256), each bound to the place where it is kept.
+
+    Of several keys the first seals and all unseal. Raises `Invalid` for what is not a Fernet key.
+    """
+
+    __slots__ = ("_fernet", "key_id")
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        from cryptography.fernet import Fernet, MultiFernet  # here: it takes 30 ms, and not everybody seals
+
+        if isinstance(keys, str):
+            keys = (keys,)
+        if not keys:
+            raise Invalid("no key was given; Sealer.generate_key() makes one")
+        fernets = []
+        for number, key in enumerate(keys, 1):
+            try:
+                fernets.append(Fernet(key.encode()))
+            except (ValueError, AttributeError) as error:
+                raise Invalid(
+                    f"key {number} of {len(keys)} is not a Fernet key, which is 32 bytes in the letters of URL-safe "
+                    "base64 (44 of them); Sealer.generate_key() makes one"
+                ) from error
+        self._fernet: MultiFernet = MultiFernet(fernets)
+        #: Tells keys apart without giving anything away: the beginning of the first one's SHA-256.
+        self.key_id: str = hashlib.sha256(base64.urlsafe_b64decode(keys[0])).hexdigest()[:12]
+
+    @staticmethod
+    def generate_key() -> str:
+        """A new random key."""
+        from cryptography.fernet import Fernet
+
+        return Fernet.generate_key().decode()
+
+    def seal(self, place: str, text: str) -> str:
+        """Encrypt a text for one place ("clients/become_password/7"); it opens nowhere else."""
+        if "\n" in place:
+            raise ValueError(f"a place is one line, not {place!r}")
+        return self._fernet.encrypt(f"{place}\n{text}".encode("utf-8", "surrogatepass")).decode()
+
+    def unseal(self, place: str, sealed: str) -> str:
+        """The text sealed for this place. Raises `SealBroken` if it was damaged, or moved here from elsewhere."""
+        from cryptography.fernet import InvalidToken
+
+        try:
+            opened = self._fernet.decrypt(sealed.encode()).decode("utf-8", "surrogatepass")
+        except (InvalidToken, UnicodeError) as error:
+            raise SealBroken(
+                f"what is sealed in {place} does not open: it was damaged, or sealed with another key. "
+                "Set the field anew, or put the database back from a copy"
+            ) from error
+        origin, _newline, text = opened.partition("\n")
+        if origin != place:
+            raise SealBroken(
+                f"what is sealed in {place} was moved there from {origin}, past this library. "
+                "Find out who writes to the database, and set the field anew"
+            )
+        return text
+
+
+def generate_ssh_key(comment: str) -> tuple[Secret, str]:
+    """A new ed25519 key pair: the private key (OpenSSH format) and the public line with the comment."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    if not comment.isprintable():
+        raise Invalid(f"the comment {comment!r} of an ssh key must be one printable line")
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    return Secret(private.decode()), f"{public.decode()} {comment}".rstrip()
+
+
+def parse_public_key(text: str, *, rsa: bool = False) -> str:
+    """The public key in a line that a host gave, as "type base64" and nothing else; a comment is dropped.
+
+    Raises `Invalid` for a second line, options before the type, other types (`rsa=True` takes ssh-rsa too, as
+    some hosts have no other key), and whatever is not really such a key: the line goes into files that decide
+    who may log in.
+    """
+    if not isinstance(text, str) or len(text) > _LONGEST_KEY_LINE:
+        raise Invalid(f"the public key is longer than {_LONGEST_KEY_LINE} characters, which none of the known types is")
+    line = text.removesuffix("\n").removesuffix("\r")
+    if not line.isprintable():
+        raise Invalid("the public key must be one line of printable characters; more was given")
+    types = (*_CLIENT_KEYS, "ssh-rsa") if rsa else _CLIENT_KEYS
+    kind, _blank, rest = line.partition(" ")
+    body = rest.partition(" ")[0]
+    if kind not in types:
+        raise Invalid(f"the public key begins with {kind[:50]!r}; it must begin with one of {', '.join(types)}")
+    if not _BASE64.fullmatch(body):
+        raise Invalid(f"the public key of type {kind} is not followed by base64 alone")
+    _check_key(kind, body)
+    return f"{kind} {body}"
+
+
+def _check_key(kind: str, body: str) -> None:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+
+    try:
+        base64.b64decode(body, validate=True)
+        load_ssh_public_key(f"{kind} {body}".encode())
+    except (ValueError, UnsupportedAlgorithm) as error:  # binascii.Error is a ValueError
+        raise Invalid(f"the public key of type {kind} cannot be read: {error}") from error
+
+
+def fingerprint(line: str) -> str:
+    """The fingerprint of a public key line as `ssh-keygen -l` shows it: "SHA256:…". Raises `Invalid`."""
+    parts = line.split()
+    try:
+        blob = base64.b64decode(parts[1], validate=True)
+    except (IndexError, binascii.Error) as error:
+        raise Invalid(f"{line[:100]!r} is not a public key line of type and base64") from error
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+def encrypt_for_openssl(data: bytes, passphrase: Secret) -> bytes:
+    """Encrypt a file's contents so that plain openssl opens it, with the passphrase on stdin:
+
+    `openssl enc -d -aes-256-cbc -pbkdf2 -iter 600000 -in FILE -pass stdin` (its format: "Salted__", 8 bytes of
+    salt, AES-256-CBC with PKCS#7; key and IV are 48 bytes of PBKDF2-HMAC-SHA256). It keeps the contents secret;
+    it does not show whether they were changed.
+    """
+    from cryptography.hazmat.primitives import padding
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    text = passphrase.reveal()
+    if not text or "\n" in text or "\x00" in text:
+        raise Invalid("the passphrase must be one line that is not empty: openssl reads one line")
+    salt = os.urandom(8)
+    derived = hashlib.pbkdf2_hmac("sha256", text.encode(), salt, PBKDF2_ITERATIONS, 48)
+    padder = padding.PKCS7(128).padder()
+    padded = padder.update(data) + padder.finalize()
+    encryptor = Cipher(algorithms.AES256(derived[:32]), modes.CBC(derived[32:])).encryptor()
+    return b"Salted__" + salt + encryptor.update(padded) + encryptor.finalize()
