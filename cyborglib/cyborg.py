@@ -75,7 +75,11 @@ class Cyborg:
         )
         self._timetable = Timetable(self._store, self._clock)
         self._engine = Engine(
-            self._store, self._events, self._executor_needed, clock=self._clock, state_dir=str(self._state_dir),
+            self._store,
+            self._events,
+            self._executor_needed,
+            clock=self._clock,
+            state_dir=str(self._state_dir),
             role=self._role,
         )
 
@@ -190,8 +194,14 @@ class Cyborg:
         Raises `Invalid`, `NotFound`.
         """
         planned = restoring.plan(
-            self._store, archive, paths, to=to, destination=destination, overwrite=overwrite,
-            options=options, dry_run=dry_run,
+            self._store,
+            archive,
+            paths,
+            to=to,
+            destination=destination,
+            overwrite=overwrite,
+            options=options,
+            dry_run=dry_run,
         )
         return self._queued(self._store.jobs.queue([planned]))[0]
 
@@ -377,9 +387,7 @@ class Cyborg:
         checked = content.check_extra_vars(found.type, merged, self._roles_path)
         members = None if clients is None else [self._store.clients.get(_key(client)) for client in clients]
         return self._queued(
-            launching.launch(
-                self._store, found, members, extra_vars=checked, launched_by="call", now=self._clock()
-            )
+            launching.launch(self._store, found, members, extra_vars=checked, launched_by="call", now=self._clock())
         )
 
     def _launch_due(self, policy: Policy, at: datetime) -> list[Job]:
@@ -426,7 +434,9 @@ def _key(value: Any) -> Any:
     """What a shelf is asked for: the id of an object, else an id or name as it is."""
     if isinstance(value, Job | Client | Policy | Repository | Archive | Vault):
         if value.id is None:
-            raise Invalid(f"this {type(value).__name__.lower()} has no id yet: add it first, and use what `add` gives back")
+            raise Invalid(
+                f"this {type(value).__name__.lower()} has no id yet: add it first, and use what `add` gives back"
+            )
         return value.id
     return value
 
@@ -434,4 +444,3 @@ def _key(value: Any) -> Any:
 def _deadline(timeout: float | None) -> Callable[[], bool]:
     end = None if timeout is None else time.monotonic() + timeout
     return lambda: end is not None and time.monotonic() >= end
-

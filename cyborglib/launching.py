@@ -34,11 +34,15 @@ def launch(
         members = [store.clients.get(client) for client in policy.clients] if clients is None else list(clients)
         for client in members:
             if client.id not in policy.clients:
-                raise Invalid(f"{client.hostname} is not a client of the policy {policy.name}; add it to the policy first")
+                raise Invalid(
+                    f"{client.hostname} is not a client of the policy {policy.name}; add it to the policy first"
+                )
         enabled = [client for client in members if client.enabled]
         if not enabled:
             what = "has no clients" if not members else "has no enabled client"
-            raise Disabled(f"the policy {policy.name} {what}; nothing was queued. Add one, or enable one, and launch again")
+            raise Disabled(
+                f"the policy {policy.name} {what}; nothing was queued. Add one, or enable one, and launch again"
+            )
         targets = [Target(client, vault_of(store, repository, client, now)) for client in enabled]
         planned = backup(
             policy, repository, targets, store.settings, extra_vars=extra_vars, launched_by=launched_by, due=due
@@ -100,9 +104,9 @@ def check_sharing(store: Store, policy: Policy) -> None:
     members = set(policy.clients).union(*others) if others else set(policy.clients)
     if len(members) > 1:
         raise Invalid(
-            f"the path of the repository {repository.name} ({repository.path}) has no {{client}}, so all of its clients "
-            "would share one vault, and each could read, and poison or delete, what the others stored. Put {client} into "
-            "the path, or say shared=True if that is meant"
+            f"the path of the repository {repository.name} ({repository.path}) has no {{client}}, so all of its "
+            "clients would share one vault, and each could read, and poison or delete, what the others stored. Put "
+            "{client} into the path, or say shared=True if that is meant"
         )
 
 

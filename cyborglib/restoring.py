@@ -76,17 +76,21 @@ def _owner(store: Store, archive: Archive, to: Client | None) -> Client:
         raise Invalid(f"nobody knows on which client the vault of {archive.name} lies")
     if to is None and owner.connection != "local":
         raise Invalid(
-            f"the vault of {archive.name} is a folder on {owner.hostname}: restore to that client (to=…), and copy from there"
+            f"the vault of {archive.name} is a folder on {owner.hostname}: restore to that client (to=…), and copy "
+            "from there"
         )
     if to is not None and to.id != owner.id:
-        raise Invalid(f"the vault of {archive.name} is a folder on {owner.hostname}: restore to that client, and copy from there")
+        raise Invalid(
+            f"the vault of {archive.name} is a folder on {owner.hostname}: restore to that client, and copy from there"
+        )
     return owner
 
 
 def _path(path: object) -> str:
     if not isinstance(path, str) or not path.strip("/") or "\x00" in path or "\n" in path:
         raise Invalid(
-            f"the path {path!r} cannot be restored: give paths as they were on the client, like /etc/hosts, or none for all"
+            f"the path {path!r} cannot be restored: give paths as they were on the client, like /etc/hosts, or none "
+            "for all"
         )
     if ".." in path.split("/"):
         raise Invalid(f"the path {path!r} holds '..'; give it as it was on the client")

@@ -19,9 +19,7 @@ class FakeExecutor:
     Each job takes `seconds`, in which it can be canceled. `runs` keeps what was handed over, in order.
     """
 
-    def __init__(
-        self, answer: Callable[[HostRun], Outcome | Exception], *, seconds: float = 0.0
-    ) -> None:
+    def __init__(self, answer: Callable[[HostRun], Outcome | Exception], *, seconds: float = 0.0) -> None:
         self._answer = answer
         self._seconds = seconds
         self.runs: list[Run] = []

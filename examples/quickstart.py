@@ -38,8 +38,10 @@ def main(folder: Path = FOLDER) -> int:
             return 1
         archive = cyborg.archives.get(job.archives[0])
         print(f"\nArchive {archive.name}\n  Borg id {archive.borg_id}")
-        print(f"  {archive.files} files, {size(archive.original_bytes)}; compressed {size(archive.compressed_bytes)}, "
-              f"new in the vault {size(archive.deduplicated_bytes)}")
+        print(
+            f"  {archive.files} files, {size(archive.original_bytes)}; compressed {size(archive.compressed_bytes)}, "
+            f"new in the vault {size(archive.deduplicated_bytes)}"
+        )
         if not restored(cyborg, archive, "/etc/hostname" if root else str(sample(folder) / "sample.txt"), folder):
             return 1
         kit = cyborg.recovery_kit(folder / "recovery-kit.txt")
@@ -57,8 +59,9 @@ def describe(cyborg: cy.Cyborg, folder: Path, root: bool) -> cy.Policy:
     vault = cyborg.repositories.add(cy.Repository("quickstart", str(folder / "vault" / "{client}")))
     options = {} if root else {"folders": [str(sample(folder))]}
     return cyborg.policies.add(
-        cy.Policy("quickstart", type="config" if root else "folders", repository=vault, clients=[client],
-                  extra_vars=options)
+        cy.Policy(
+            "quickstart", type="config" if root else "folders", repository=vault, clients=[client], extra_vars=options
+        )
     )
 
 

@@ -23,7 +23,6 @@ from ..errors import ErrorCode, InvalidTransition
 from ..events import Event, Events
 from ..executor import Executor, Run
 from ..kinds import KINDS, Refused
-from ..model import Job
 from ..store import Claim, Store
 from . import recording
 from .control import Assigned, EngineControl
@@ -82,8 +81,13 @@ class Engine:
         for event in events:
             self._events.tell(event)
 
-    def work(self, done: Callable[[], bool], *, only: frozenset[int] | None = None,
-             each_poll: Callable[[], object] | None = None) -> None:
+    def work(
+        self,
+        done: Callable[[], bool],
+        *,
+        only: frozenset[int] | None = None,
+        each_poll: Callable[[], object] | None = None,
+    ) -> None:
         """Claim and work jobs (those of `only`, or all) until `done` says so or `stop` was called.
 
         `each_poll` is called about once a second, between claims. On KeyboardInterrupt the runs of this
@@ -102,8 +106,9 @@ class Engine:
             ended.set()
             heart.join()
 
-    def _loop(self, done: Callable[[], bool], only: frozenset[int] | None,
-              each_poll: Callable[[], object] | None) -> None:
+    def _loop(
+        self, done: Callable[[], bool], only: frozenset[int] | None, each_poll: Callable[[], object] | None
+    ) -> None:
         look = poll = 0.0
         while True:
             now = time.monotonic()
@@ -156,8 +161,9 @@ class Engine:
         """The claimed job as the executor gets it; None where it cannot be handed over, and has ended."""
         work = None
         try:
-            work = load(self._store, claim.job, claim.fence, now=self._clock(), state_dir=self._state_dir,
-                        role=self._role)
+            work = load(
+                self._store, claim.job, claim.fence, now=self._clock(), state_dir=self._state_dir, role=self._role
+            )
             return Assigned(work, KINDS[claim.job.kind].assign(work))
         except Refused as refused:
             self._refuse(claim, refused.error.code, refused.error.message, skip=refused.skip)
@@ -195,8 +201,9 @@ class Engine:
         thread.start()
 
     def _run(self, run: Run, jobs: dict[int, Assigned]) -> None:
-        control = EngineControl(self._store, jobs, self._messages, clock=self._clock, canceled=self._is_canceled,
-                                ended=self._released)
+        control = EngineControl(
+            self._store, jobs, self._messages, clock=self._clock, canceled=self._is_canceled, ended=self._released
+        )
         reason = "the run ended without saying how this job did; look at its output, and launch it again"
         code = ErrorCode.LOST
         try:

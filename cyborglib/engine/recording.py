@@ -79,16 +79,14 @@ def _failed(store: Store, work: Work, settlement: Settlement, stats: Stats | Non
     # A lost job may still be at work over there: nobody starts a second one beside it.
     again = not error.permanent and error.code is not ErrorCode.LOST and job.attempt < job.attempts
     retry_at = work.now + _delay(work, job) if again else None
-    return store.jobs.fail(
-        job.id, work.fence, error, retry_at=retry_at, stats=stats, warnings=settlement.warnings
-    )
+    return store.jobs.fail(job.id, work.fence, error, retry_at=retry_at, stats=stats, warnings=settlement.warnings)
 
 
 def _delay(work: Work, job: Job) -> timedelta:
     """The pause before the next try, somewhat longer or shorter so that a fleet does not come back as one."""
     delays = work.settings.retry_delays or (10,)
     seconds = delays[min(job.attempt, len(delays)) - 1]
-    return timedelta(seconds=seconds * random.uniform(0.75, 1.25))  # noqa: S311 – not a secret
+    return timedelta(seconds=seconds * random.uniform(0.75, 1.25))  # noqa: S311 (not a secret)
 
 
 def lost(message: str, code: ErrorCode = ErrorCode.LOST) -> Settlement:
