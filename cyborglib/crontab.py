@@ -60,7 +60,7 @@ class Crontab:
         Raises `Invalid`, naming the field and what it takes, for anything else and for dates that never come.
         """
         if not isinstance(text, str):
-            raise Invalid(f"a crontab is a text like '30 2 * * *', not {text!r}")
+            raise Invalid(f"a crontab is a text like '30 2 * * *', not {type(text).__name__}")
         line = re.sub("[ \t]+", " ", text.strip(" \t\r\n"))
         quoted = repr(line if len(line) <= 100 else line[:97] + "...")
         parts = _five(line, quoted)
@@ -78,8 +78,8 @@ class Crontab:
         never = not any(day <= _LONGEST[month - 1] for day in days for month in months)
         if never and not either:
             raise Invalid(
-                f"the day of month field {parts[2]!r} of the crontab {quoted} never comes: the month field "
-                f"{parts[3]!r} has no month longer than {max(_LONGEST[month - 1] for month in months)} days"
+                f"the day of month field {parts[2][:100]!r} of the crontab {quoted} never comes: the month field "
+                f"{parts[3][:100]!r} has no month longer than {max(_LONGEST[month - 1] for month in months)} days"
             )
         if never:
             either, days = False, _EVERY_DAY  # only the weekday ever comes; croniter before 7 gives up here

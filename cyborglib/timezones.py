@@ -24,7 +24,7 @@ def validate_timezone(name: object) -> ZoneInfo:
     Raises `Invalid` for any other value, with the names nearest to it.
     """
     if not isinstance(name, str):
-        raise Invalid(f"the time zone is a name like 'Europe/Paris' or 'UTC', not {name!r}")
+        raise Invalid(f"the time zone is a name like 'Europe/Paris' or 'UTC', not {type(name).__name__}")
     if not name.startswith(_NOT_NAMES):
         try:
             return ZoneInfo(name)
