@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from attrs import field, frozen
 
 from .errors import JobError
-from .model import Progress, Stats
+from .model import Job, Progress, Stats
 from .secret import Secret
 
 
@@ -112,6 +112,10 @@ class Outcome:
 
 class Control(Protocol):
     """What an executor tells the engine, and asks it. Every method may be called from any thread."""
+
+    def job(self, job: int) -> Job:
+        """The job itself, as it stands."""
+        ...
 
     def started(self, job: int) -> None:
         """Work on the job's host has begun."""

@@ -15,7 +15,7 @@ from ..errors import ErrorCode, InvalidTransition, JobError, NotFound
 from ..events import Event, HostKeyAccepted, JobOutput, JobProgressed, JobStarted
 from ..executor import Outcome
 from ..kinds import KINDS, Assignment, Refused, Settlement, Work
-from ..model import Progress
+from ..model import Job, Progress
 from ..sealing import fingerprint
 from ..secret import Secret
 from ..store import Store
@@ -60,6 +60,10 @@ class EngineControl:
         self._clock = clock
         self._canceled = canceled
         self._ended = ended
+
+    def job(self, job: int) -> Job:
+        """The job itself, as it stands."""
+        return self._jobs[job].work.job
 
     def started(self, job: int) -> None:
         """Work on the job's host has begun."""
