@@ -298,3 +298,9 @@ def test_checkout_is_found_from_any_folder(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(Path(content.__file__).parent.parent)}
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=env, capture_output=True, check=True)
     assert done.stdout.decode().strip() == str(OURS)
+
+
+def test_the_page_of_options_is_up_to_date() -> None:
+    script = Path(__file__).resolve().parent.parent / "scripts/policy-docs"
+    done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
