@@ -83,7 +83,12 @@ class Crontab:
             )
         if never:
             either, days = False, _EVERY_DAY  # only the weekday ever comes; croniter before 7 gives up here
-        listed = (",".join(map(str, sorted(numbers))) for numbers in (minutes, hours, days, months, weekdays))
+        # croniter reads `*` ten times as fast as sixty numbers; as one of two kinds of day it would be no restriction.
+        every = (60, 24, None if either else 31, 12, None)
+        listed = (
+            "*" if len(numbers) == count else ",".join(map(str, sorted(numbers)))
+            for numbers, count in zip((minutes, hours, days, months, weekdays), every, strict=True)
+        )
         return cls(line, parts[0].startswith("*") or parts[1].startswith("*"), " ".join(listed), either)
 
     def __str__(self) -> str:
