@@ -66,6 +66,8 @@ class HostRun:
     others: tuple[Host, ...] = ()
     #: Seconds.
     timeout: int = 24 * 3600
+    #: True: an engine that is gone had started it. Ask the agent how it stands and follow it; never start it.
+    recover: bool = False
 
 
 @frozen(kw_only=True)

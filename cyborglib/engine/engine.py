@@ -19,10 +19,11 @@ from queue import Empty, SimpleQueue
 
 from attrs import evolve
 
-from ..errors import ErrorCode, InvalidTransition
+from ..errors import ErrorCode, InvalidTransition, JobError
 from ..events import Event, Events
 from ..executor import Executor, Run
 from ..kinds import KINDS, Refused
+from ..model import JobKind, Settings
 from ..store import Claim, Store
 from . import recording
 from .control import Assigned, EngineControl
@@ -32,6 +33,8 @@ logger = logging.getLogger("cyborglib")
 
 #: Seconds between two looks at the queue when nobody said that something changed.
 POLL = 1.0
+#: Jobs whose work goes on without an engine: their agent is asked before anything is done again.
+ASKED = frozenset({JobKind.BACKUP, JobKind.RESTORE})
 #: Seconds to wait for more jobs to become free together, while others are at work: a run costs about a
 #: second of CPU, a host in it a few hundredths.
 GATHER = 0.3
@@ -63,6 +66,9 @@ class Engine:
         self._runs: dict[str, threading.Thread] = {}
         self._canceled: frozenset[int] = frozenset()
         self._guard = threading.Lock()
+        self._heart: threading.Thread | None = None
+        self._working = threading.Event()
+        self._detached = False
         self._stop = threading.Event()
 
     @property
@@ -94,17 +100,24 @@ class Engine:
         engine are ended, but not Borg on the clients.
         """
         self._stop.clear()
-        ended = threading.Event()
-        heart = threading.Thread(target=self._beat, args=(ended,), name="cyborglib-heart", daemon=True)
-        heart.start()
+        self._detached = False
+        self._working.set()
+        if self._heart is None or not self._heart.is_alive():
+            self._heart = threading.Thread(target=self._beat, name="cyborglib-heart", daemon=True)
+            self._heart.start()
         try:
             self._loop(done, only, each_poll)
         except KeyboardInterrupt:
-            self._executor().close()
+            self._detach()
             raise
         finally:
-            ended.set()
-            heart.join()
+            self._working.clear()
+
+    def _detach(self) -> None:
+        """End the runs and leave Borg at work on the clients; the next engine takes the jobs over at once."""
+        self._detached = True
+        self._executor().close()
+        self._store.jobs.release(self.owner)
 
     def _loop(
         self, done: Callable[[], bool], only: frozenset[int] | None, each_poll: Callable[[], object] | None
@@ -119,8 +132,9 @@ class Engine:
                 if each_poll is not None and now >= poll:
                     each_poll()
                     poll = now + POLL
+                self._recover(only)
                 self._claim(only)
-                if not self.busy and self._messages.empty() and done():
+                if done() and not self.busy and self._messages.empty():
                     break
                 look = time.monotonic() + POLL
             woken = self._deliver(max(0.0, min(look - time.monotonic(), POLL)))
@@ -142,29 +156,54 @@ class Engine:
         except Empty:
             return woken
 
+    def _recover(self, only: frozenset[int] | None) -> None:
+        """Take over jobs whose engine is gone: ask how those stand whose Borg may still be at work.
+
+        What they hold stays held until that is known; nothing is ever started beside it.
+        """
+        settings = self._store.settings
+        claims = []
+        for job in self._store.jobs.expired():
+            if job.id is None or (only is not None and job.id not in only):
+                continue
+            claim = self._store.jobs.adopt(job.id, self.owner, settings.lease)
+            if claim is None:
+                continue
+            if job.kind in ASKED:
+                claims.append(claim)
+            else:
+                self._refuse(
+                    claim, ErrorCode.LOST, "the engine that worked it is gone; it is done again from the start"
+                )
+        self._hand_over(claims, settings, recover=True)
+
     def _claim(self, only: frozenset[int] | None) -> None:
         settings = self._store.settings
         free = settings.parallel - self.busy
-        if free <= 0:
-            return
-        claims = self._store.jobs.claim(self.owner, limit=free, now=self._clock(), lease=settings.lease, only=only)
+        if free > 0:
+            claims = self._store.jobs.claim(self.owner, limit=free, now=self._clock(), lease=settings.lease, only=only)
+            self._hand_over(claims, settings)
+
+    def _hand_over(self, claims: Iterable[Claim], settings: Settings, *, recover: bool = False) -> None:
         groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[Assigned]] = defaultdict(list)
         for claim in claims:
-            assigned = self._assign(claim)
+            assigned = self._assign(claim, recover=recover)
             if assigned is not None:
                 assignment = assigned.assignment
                 groups[assignment.playbook, tuple(sorted(assignment.run_variables.items()))].append(assigned)
         for (playbook, variables), members in groups.items():
             self._start(playbook, dict(variables), members, settings.connect_timeout)
 
-    def _assign(self, claim: Claim) -> Assigned | None:
+    def _assign(self, claim: Claim, *, recover: bool) -> Assigned | None:
         """The claimed job as the executor gets it; None where it cannot be handed over, and has ended."""
-        work = None
         try:
             work = load(
                 self._store, claim.job, claim.fence, now=self._clock(), state_dir=self._state_dir, role=self._role
             )
-            return Assigned(work, KINDS[claim.job.kind].assign(work))
+            assignment = KINDS[claim.job.kind].assign(work)
+            if recover:
+                assignment = evolve(assignment, host_run=evolve(assignment.host_run, recover=True))
+            return Assigned(work, assignment)
         except Refused as refused:
             self._refuse(claim, refused.error.code, refused.error.message, skip=refused.skip)
         except Exception as error:
@@ -175,12 +214,15 @@ class Engine:
 
     def _refuse(self, claim: Claim, code: ErrorCode, message: str, *, skip: bool = False) -> None:
         assert claim.job.id is not None
-        error = recording.lost(message, code).error
-        assert error is not None
+        error = JobError(code, message)
         if skip:
             changed = self._store.jobs.skip(claim.job.id, claim.fence, message)
         else:
-            changed = self._store.jobs.fail(claim.job.id, claim.fence, evolve(error, permanent=True))
+            again = code is ErrorCode.LOST and claim.job.attempt < claim.job.attempts
+            retry_at = self._clock() if again else None
+            changed = self._store.jobs.fail(
+                claim.job.id, claim.fence, evolve(error, permanent=not again), retry_at=retry_at
+            )
         for event in recording.told(changed):
             self._messages.put(event)
         self._messages.put(None)
@@ -211,7 +253,7 @@ class Engine:
         except Exception as error:
             logger.exception("the run of %s failed", run.playbook)
             reason, code = f"the run could not be worked: {error}", ErrorCode.INTERNAL
-        for job in jobs:
+        for job in () if self._detached else jobs:
             try:
                 control.abandon(job, reason, code)
             except Exception:
@@ -228,10 +270,14 @@ class Engine:
     def _is_canceled(self, job: int) -> bool:
         return job in self._canceled
 
-    def _beat(self, ended: threading.Event) -> None:
-        """Renew the leases of what is at work, and hear who asked to cancel what."""
+    def _beat(self) -> None:
+        """Renew the leases of what is at work, and hear who asked to cancel what.
+
+        Goes on after `work` has returned early, as long as its runs do.
+        """
         renewed = 0.0
-        while not ended.wait(POLL):
+        while (self._working.is_set() or self.busy) and not self._detached:
+            time.sleep(POLL / 2)
             with self._guard:
                 mine = frozenset(self._at_work)
             if not mine:

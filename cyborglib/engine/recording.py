@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterable
 from datetime import timedelta
 
-from ..errors import ErrorCode, JobError
+from ..errors import ErrorCode
 from ..events import (
     ArchiveConfirmed,
     Event,
@@ -18,7 +18,7 @@ from ..events import (
 )
 from ..executor import ArchiveMade
 from ..kinds import Settlement, Work
-from ..model import Archive, Job, JobStatus, Stats
+from ..model import Archive, Job, JobKind, JobStatus, Stats
 from ..store import Store
 
 _TOLD = {
@@ -76,8 +76,10 @@ def _failed(store: Store, work: Work, settlement: Settlement, stats: Stats | Non
     assert error is not None
     if error.code is ErrorCode.CANCELED:
         return store.jobs.finish_canceled(job.id, work.fence)
-    # A lost job may still be at work over there: nobody starts a second one beside it.
-    again = not error.permanent and error.code is not ErrorCode.LOST and job.attempt < job.attempts
+    # A lost backup may still be at work over there: nobody starts a second one beside it. Preparing and
+    # listing can always be done again.
+    lost = error.code is ErrorCode.LOST and job.kind in (JobKind.BACKUP, JobKind.RESTORE)
+    again = not error.permanent and not lost and job.attempt < job.attempts
     retry_at = work.now + _delay(work, job) if again else None
     return store.jobs.fail(job.id, work.fence, error, retry_at=retry_at, stats=stats, warnings=settlement.warnings)
 
@@ -87,11 +89,6 @@ def _delay(work: Work, job: Job) -> timedelta:
     delays = work.settings.retry_delays or (10,)
     seconds = delays[min(job.attempt, len(delays)) - 1]
     return timedelta(seconds=seconds * random.uniform(0.75, 1.25))  # noqa: S311 (not a secret)
-
-
-def lost(message: str, code: ErrorCode = ErrorCode.LOST) -> Settlement:
-    """The end of a job of which nobody knows how it ended."""
-    return Settlement(error=JobError(code, message))
 
 
 def _archive(work: Work, made: ArchiveMade) -> Archive:
