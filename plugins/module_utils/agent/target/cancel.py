@@ -4,9 +4,9 @@
 import os
 import time
 
-from .ending import Steps, members
-from .places import open_job
-from .state import FILE, Guard, read_file, state_of, write_file
+from .ending import Steps, grace_of, members
+from .places import FILE, open_job
+from .state import Guard, read_file, state_of, write_file
 
 #: Seconds for the kernel and the supervisor after the last signal.
 PATIENCE = 10
@@ -22,14 +22,14 @@ def op_cancel(request):
             # First the mark: a supervisor that has not started the command yet then does not start it.
             write_file(job, "cancel", b"")
     if state != "ended":
-        state, result = end(job, 5.0 if request.get("grace") is None else float(request["grace"]))
+        state, result = end(job, grace_of(request), bool(request.get("interrupt")))
     reply = {"state": state}
     if result is not None:
         reply["result"] = result
     return reply
 
 
-def end(job, grace):
+def end(job, grace, interrupt):
     fd = os.open("lock", os.O_RDONLY | FILE, dir_fd=job)
     lock = os.fstat(fd)
     os.close(fd)
@@ -45,7 +45,7 @@ def end(job, grace):
         stuck = now > began + grace + (PATIENCE / 2 if pids else 0)
         if pids or stuck:
             command = pids[1] if pids else 0
-            steps = steps or Steps(command, grace if pids else 0, now)
+            steps = steps or Steps(command, grace if pids else 0, now, interrupt)
             if steps.due(now):
                 spare = (me,) if stuck else (me, pids[0])
                 steps.step(members(command, lock, spare), now)

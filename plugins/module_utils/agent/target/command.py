@@ -49,7 +49,7 @@ class Command:
         self.pid = os.fork()
         if self.pid == 0:
             become(argv, env, to_bytes(request.get("cwd") or "/"), (stdin, out, err), inherited, tell)
-        for fd in [stdin, out, err, tell] + inherited[1:]:
+        for fd in [stdin, out, err, tell, *inherited[1:]]:
             os.close(fd)
         with open(told, "rb") as file:
             code = file.read()
@@ -92,7 +92,7 @@ def become(argv, env, cwd, streams, inherited, tell):
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
         os.chdir(cwd)
-        os.execvpe(argv[0], argv, env)
+        os.execvpe(argv[0], argv, env)  # noqa: S606 - an argv list, and no shell is the point
     except OSError as error:
         code = error.errno
     except ValueError:

@@ -73,8 +73,8 @@ def piece(job, state, result, offset, seen, size):
     if not lines[-1]:
         lines.pop()
     reply = {
-        "state": state, "offset": at + whole, "dropped": max(0, at - offset), "part": to_text(part),
-        "lines": [] if part else [to_text(line) for line in lines],
+        "state": state, "offset": at + whole, "dropped": max(0, at - offset),
+        "lines": [] if part else [to_text(line) for line in lines], "part": to_text(part),
         "more": log_end(job) > at + whole and len(data) == size,
         "progress": None, "seen": seen, "now": time.time(), "started_at": started_at(job),
     }

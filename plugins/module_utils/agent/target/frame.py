@@ -22,6 +22,10 @@ class Refused(Exception):
         self.error = dict(more, code=code, message=message)
 
 
+class Gone(Exception):
+    """The job was acknowledged while it was looked at."""
+
+
 class Fenced(Exception):
     """A newer engine has spoken to this job. The argument is its token."""
 
@@ -76,6 +80,8 @@ def main(request):
         reply = globals()["op_" + request["op"]](request)
     except Refused as error:
         reply = {"state": "refused", "error": error.error}
+    except Gone:
+        reply = {"state": "unknown"}
     except Fenced as error:
         reply = {"state": "fenced", "fence": error.args[0]}
     except Exception as error:

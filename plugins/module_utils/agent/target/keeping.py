@@ -6,9 +6,9 @@ A full file system must not stop a backup: what could not be written is counted 
 
 import os
 
-from .places import unlink
+from .places import FILE, unlink
 from .ring import PREFIX, segments
-from .state import FILE
+from .room import RESERVE
 
 SEGMENT = 512 * 1024
 
@@ -53,7 +53,8 @@ class Log:
         self.dropped += (kept[0][0] if kept else self.end) - start
 
     def make_room(self):
-        """Gives up the oldest lines if the file system is full: the result is worth more."""
+        """Room for the result: what was kept back for it, and the oldest lines if the file system is full."""
+        unlink(self.job, RESERVE)
         kept, space = segments(self.job), os.statvfs(self.job)
         if kept and space.f_bavail * space.f_frsize < SEGMENT:
             self.drop(kept)

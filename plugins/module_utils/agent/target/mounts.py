@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: SIM105 - importing contextlib would cost more than the exchange
 """The mounted file systems, as /proc/self/mountinfo lists them."""
 
 import os

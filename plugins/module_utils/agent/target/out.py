@@ -4,8 +4,8 @@
 import os
 
 from .frame import to_text
-from .places import open_job
-from .state import FILE, state_of
+from .places import FILE, open_job
+from .state import state_of
 
 PIECE = 4 * 1024 * 1024
 

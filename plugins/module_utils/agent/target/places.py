@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: SIM105 - importing contextlib would cost more than the exchange
 """Where jobs live: folders that are ours alone, opened part by part and never through a link."""
 
 import errno
@@ -7,7 +8,8 @@ import stat
 
 from .frame import Refused, to_bytes
 
-DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FILE = os.O_NOFOLLOW | os.O_CLOEXEC
+DIRECTORY = FILE | os.O_DIRECTORY
 
 
 def default_root():
@@ -54,8 +56,8 @@ def open_folder(path, create):
                 below = open_part(here, part, last)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENOTDIR):
-                raise unsafe(path, "%s is a link or no folder" % so_far.decode("utf-8", "replace"))
-            raise unsafe(path, "%s: %s" % (so_far.decode("utf-8", "replace"), os.strerror(error.errno)))
+                raise unsafe(path, "%s is a link or no folder" % so_far.decode("utf-8", "replace")) from None
+            raise unsafe(path, "%s: %s" % (so_far.decode("utf-8", "replace"), os.strerror(error.errno))) from None
         finally:
             os.close(here)
         here = below
@@ -103,7 +105,7 @@ def open_job(request, root=None):
     except FileNotFoundError:
         return None
     except OSError:
-        raise unsafe(to_bytes(job_name(request)), "it is a link or no folder")
+        raise unsafe(to_bytes(job_name(request)), "it is a link or no folder") from None
     why = fault(os.fstat(job), True)
     if why:
         os.close(job)
@@ -127,8 +129,9 @@ def remove_tree(parent, name):
         os.close(folder)
     try:
         os.rmdir(name, dir_fd=parent)
-    except FileNotFoundError:
-        pass
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            raise
 
 
 def unlink(parent, name):

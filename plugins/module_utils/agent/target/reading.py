@@ -19,7 +19,8 @@ class Reading:
         self.errors, self.tail = [], []
         # Borg shows what is not UTF-8 as question marks; the end of a status line is the root's path.
         self.roots = {
-            b'"path": %s}' % dumps(root.encode("utf-8", "replace").decode()).encode("ascii"): root for root in roots
+            b'"path": %s}' % dumps(root.encode("utf-8", "replace").decode()).encode("ascii"): root
+            for root in roots
         }
         self.roots_seen = []
 

@@ -3,7 +3,7 @@
 
 import os
 
-from .state import FILE
+from .places import FILE
 
 PREFIX = "log."
 

@@ -4,13 +4,15 @@
 import os
 
 from .frame import Refused
-from .places import DIRECTORY
+from .places import DIRECTORY, FILE
 
 RING = 4 * 1024 * 1024
 LOGS = 64 * 1024 * 1024
 OUT = 128 * 1024 * 1024
-#: The least a log needs, and what is kept back so that the result can always be written.
-LEAST, RESERVE = 256 * 1024, 512 * 1024
+#: The least a log needs.
+LEAST = 256 * 1024
+#: Name and size of the file that keeps room for the result, whatever else fills the file system meanwhile.
+RESERVE, RESERVED = "reserve", 256 * 1024
 
 
 def limits(root, request):
@@ -18,14 +20,25 @@ def limits(root, request):
     space = os.statvfs(root)
     size, free = space.f_blocks * space.f_frsize, space.f_bavail * space.f_frsize
     room = min(LOGS, size // 10) - logs(root)
-    if room < LEAST or free < LEAST + RESERVE:
-        raise Refused(
-            "client_full",
-            "There is no room for another job's log: %d of %d bytes are free where jobs live. "
-            "Free some, or have ended jobs acknowledged." % (free, size),
-        )
+    if room < LEAST or free < LEAST + 2 * RESERVED:
+        raise full("%d of %d bytes are free where jobs live" % (free, size))
     wanted = request.get("out_limit")
     return {"log_limit": min(RING, room), "out_limit": min(OUT if wanted is None else int(wanted), OUT, free // 2)}
+
+
+def full(why):
+    message = "There is no room for another job: %s. Free some, or have ended jobs acknowledged."
+    return Refused("client_full", message % why)
+
+
+def reserve(job):
+    fd = os.open(RESERVE, os.O_WRONLY | os.O_CREAT | FILE, 0o600, dir_fd=job)
+    try:
+        os.posix_fallocate(fd, 0, RESERVED)
+    except OSError as error:
+        raise full(os.strerror(error.errno)) from None
+    finally:
+        os.close(fd)
 
 
 def logs(root):
@@ -37,9 +50,7 @@ def logs(root):
         except OSError:
             continue
         try:
-            for file in os.listdir(job):
-                if file != "out":
-                    total += size_of(job, file)
+            total += sum(size_of(job, file) for file in os.listdir(job) if file != "out")
         finally:
             os.close(job)
     return total

@@ -44,9 +44,10 @@ def one_root(asked, sources, mounts):
         if sources.get("optional"):
             return None
         where = "" if real == path else " (it leads to %s)" % to_text(real)
-        raise refused("missing", asked, "%s does not exist%s. Create it, or take it out of the policy." % (asked, where))
+        message = "%s does not exist%s. Create it, or take it out of the policy." % (asked, where)
+        raise refused("missing", asked, message) from None
     except OSError as error:
-        raise refused("unreadable", asked, "%s cannot be read: %s." % (asked, os.strerror(error.errno)))
+        raise refused("unreadable", asked, "%s cannot be read: %s." % (asked, os.strerror(error.errno))) from None
     look_into(asked, real, status, sources.get("allow_empty"))
     filesystem = identity(mount_of(real, mounts), status)
     expected = (sources.get("expected") or {}).get(asked)
@@ -72,7 +73,7 @@ def look_into(asked, real, status, allow_empty):
         else:
             os.close(os.open(real, os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:
-        raise refused("unreadable", asked, "%s cannot be read: %s." % (asked, os.strerror(error.errno)))
+        raise refused("unreadable", asked, "%s cannot be read: %s." % (asked, os.strerror(error.errno))) from None
     if folder and not os.access(real, os.X_OK):
         raise refused("unreadable", asked, "%s can be listed, but not entered, by this user." % asked)
     if folder and not names and not allow_empty:

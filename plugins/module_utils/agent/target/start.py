@@ -9,13 +9,12 @@ import time
 from .follow import follow
 from .frame import Raw, Refused, dumps, to_bytes, to_text
 from .memory import files_place, write_files
-from .places import DIRECTORY, open_folder, open_job, remove_tree, root_path
-from .room import limits
+from .places import DIRECTORY, FILE, open_folder, open_job, remove_tree, root_path, unsafe
+from .room import limits, reserve
 from .sources import examine
-from .state import FILE, MARK, Guard, read_file, remove_files, write_file
+from .state import MARK, Guard, exists, read_file, remove_files, write_file
 from .supervise import supervise
 from .sweep import forgotten, sweep
-
 
 #: What of the sources is told in the answer, and kept in the file "about", a line each, for who attaches later.
 TOLD = ("roots", "left_out", "absent")
@@ -30,13 +29,16 @@ def op_start(request):
         if forgotten(root, request["job"]):
             raise already_forgotten()
         job, bell = begin(request, root, path)
+    elif not exists(job, "mark"):
+        raise unsafe(path + b"/" + to_bytes(request["job"]), "it is there, and not made by us")
     with Guard(job, token):
         pass  # a start is a write: an older engine is turned away
     reply = follow(job, ask, bell)
     reply["started"] = bell is not None
     about = read_file(job, "about")
     if about:
-        reply.update((key, Raw(line.decode("ascii"))) for key, line in zip(TOLD, about.splitlines()))
+        lines = about.decode("ascii").splitlines()
+        reply.update({key: Raw(lines[number]) for number, key in enumerate(TOLD)})
     return reply
 
 
@@ -69,6 +71,7 @@ def begin(request, root, path):
         write_file(job, "mark", MARK + b"%r\n" % request["started_at"])
         if found:
             write_file(job, "about", "\n".join([dumps(found[key]) for key in TOLD]).encode("ascii"))
+        reserve(job)
         write_files(request, job, place)
         new_cwd = prepare(request, place or b"%s/%s/files" % (path, to_bytes(request["job"])))
         os.rename(name, request["job"], src_dir_fd=root, dst_dir_fd=root)

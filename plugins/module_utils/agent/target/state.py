@@ -10,10 +10,9 @@ import fcntl
 import os
 import time
 
-from .frame import Fenced, Raw, dumps, to_text
-from .places import open_folder, remove_tree, unlink
+from .frame import Fenced, Gone, Raw, dumps, to_text
+from .places import FILE, open_folder, remove_tree, unlink
 
-FILE = os.O_NOFOLLOW | os.O_CLOEXEC
 MARK = b"cyborg-1 "
 
 
@@ -89,6 +88,8 @@ def started_at(job):
 
 
 def settle_lost(job):
+    if not exists(job, "mark"):
+        raise Gone  # it is being removed just now
     crash = read_file(job, "crash")
     result = {
         "rc": None, "signal": None, "timed_out": False, "canceled": exists(job, "cancel"), "lost": True,

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: SIM105 - importing contextlib would cost more than the exchange
 """The process that stays with the command: reads what it writes, ends it in time, and leaves the result."""
 
 import os
@@ -6,7 +7,7 @@ import select
 import time
 
 from .command import Command
-from .ending import Steps, group_lives, members, send_group, signal
+from .ending import Steps, grace_of, group_lives, members, send_group, signal
 from .frame import dumps, failure, to_bytes, to_text
 from .keeping import Log, Out
 from .reading import Reading, Splitter
@@ -73,7 +74,7 @@ class Supervisor:
                 if now - ended_at > (1 if not group_lives(command.pid) else 3):
                     break
             readable, writable, _ = select.select(
-                [woken] + list(open_fds), list(command.feeds), [], self.patience(now, deadline, ended_at)
+                [woken, *open_fds], list(command.feeds), [], self.patience(now, deadline, ended_at)
             )
             for fd in writable:
                 command.feed(fd)
@@ -100,7 +101,7 @@ class Supervisor:
         """The time is over."""
         self.timed_out = True
         if self.steps is None:
-            self.steps = Steps(command.pid, float(self.request.get("grace") or 5), now)
+            self.steps = Steps(command.pid, grace_of(self.request), now, True)
         if self.steps.due(now):
             self.steps.step(members(command.pid, os.fstat(self.lock), (os.getpid(),)), now)
 
@@ -144,7 +145,12 @@ class Supervisor:
             result["out"] = to_text(read_file(self.job, "out"))
         remove_files(self.job)
         self.log.make_room()
-        write_new(self.job, "result", dumps(result).encode("ascii"))
+        try:
+            write_new(self.job, "result", dumps(result).encode("ascii"))
+        except OSError:
+            # Without the long parts it is small enough for any room that is left.
+            result.update(tail=[], errors=result["errors"][-1:], out=None, out_cut=True)
+            write_new(self.job, "result", dumps(result).encode("ascii"))
 
 
 def supervise(request, job, lock, bell):

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: SIM105 - importing contextlib would cost more than the exchange
 """Removes what nobody will ask for again. Only what bears our mark; a living job never."""
 
 import os
@@ -8,6 +9,8 @@ from .places import DIRECTORY, open_folder, remove_tree, root_path, unlink
 from .state import MARK, alive, read_file, remove_files
 
 DAY = 86400.0
+#: Days after which a folder whose start did not come to its end is removed.
+UNFINISHED = 1 / 24
 #: Folder of empty files, one per acknowledged attempt: such an attempt is not started again.
 FORGOTTEN, REMEMBERED = ".forgotten", 30
 
@@ -22,13 +25,12 @@ def sweep(root, days):
     """Removes dead jobs that were last touched that many days ago; returns how many."""
     now, swept = time.time(), 0
     for name in os.listdir(root):
-        status = os.stat(name, dir_fd=root, follow_symlinks=False)
-        age = (now - status.st_mtime) / DAY
+        age = age_of(root, name, now)
         if name.startswith(".old-"):
             remove_tree(root, name)
         elif name == FORGOTTEN:
             forget_forgotten(root, now)
-        elif age > (1 / 24 if name.startswith(".new-") else days) and dead(root, name):
+        elif age > (UNFINISHED if name.startswith(".new-") else days) and dead(root, name):
             if not name.startswith("."):
                 remember(root, name)
             remove(root, name)
@@ -37,7 +39,10 @@ def sweep(root, days):
 
 
 def dead(root, name):
-    """Whether it is a job of ours in which nothing lives; the files it was given are removed then. One without the mark was not made by us, or not to its end."""
+    """Whether it is a job of ours in which nothing lives; the files it was given are removed then.
+
+    What has no mark was not made by us, or not to its end.
+    """
     try:
         job = os.open(name, os.O_RDONLY | DIRECTORY, dir_fd=root)
     except OSError:
@@ -53,13 +58,22 @@ def dead(root, name):
 
 
 def remove(root, name):
-    """First out of sight, then away: nobody sees half a job."""
+    """First out of sight, then away, the mark before all else: nobody takes half a job for a lost one."""
     old = ".old-%s-%d" % (name, time.monotonic() * 1e6)
     try:
         os.rename(name, old, src_dir_fd=root, dst_dir_fd=root)
     except FileNotFoundError:
         return
+    unlink(root, old + "/mark")
     remove_tree(root, old)
+
+
+def age_of(folder, name, now):
+    """Days since it was last touched; 0 for what is gone meanwhile."""
+    try:
+        return (now - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime) / DAY
+    except FileNotFoundError:
+        return 0.0
 
 
 def remember(root, name):
@@ -81,6 +95,6 @@ def forgotten(root, name):
 def forget_forgotten(root, now):
     folder = os.open(FORGOTTEN, os.O_RDONLY | DIRECTORY, dir_fd=root)
     for name in os.listdir(folder):
-        if now - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime > REMEMBERED * DAY:
+        if age_of(folder, name, now) > REMEMBERED:
             unlink(folder, name)
     os.close(folder)
