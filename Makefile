@@ -3,8 +3,9 @@ PYTHON = .venv/bin/python
 N = 3
 BORG =
 ARGS =
+CMD = make quickstart
 
-.PHONY: help quickstart test test-env lint bench hosts hosts-down clean
+.PHONY: help quickstart test test-env lint bench hosts hosts-down bare clean
 .DELETE_ON_ERROR:
 
 help:
@@ -15,6 +16,7 @@ help:
 	@echo 'make bench        the benchmarks, against bare Borg and borgmatic (takes minutes)'
 	@echo 'make hosts N=3    start real ssh hosts and leave them up (BORG=1.2 or 1.4: with Borg)'
 	@echo 'make hosts-down   end them'
+	@echo 'make bare CMD="make quickstart"   run that in a fresh clone of HEAD on a bare Debian, in a real host'
 	@echo 'make clean        remove .venv and what was built'
 
 quickstart: .venv/.base
@@ -42,6 +44,10 @@ hosts:
 
 hosts-down:
 	@scripts/hosts down
+
+bare:
+	@scripts/install-test-packages
+	@scripts/hosts bare '$(CMD)'
 
 clean:
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -3,6 +3,7 @@
 python -m tests.lab build          build the layers that are missing (what the tests would do on their way)
 python -m tests.lab up [N] [BORG]  start N hosts (3) with Borg None (default), 1.2 or 1.4, and leave them up
 python -m tests.lab down           end them; also removes what killed sessions have left
+python -m tests.lab bare COMMAND   run a shell command in a fresh clone on a bare Debian (see bare.py)
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 
+from tests.lab.bare import bare
 from tests.lab.lab import STATE, Lab, sweep
 from tests.lab.layers import lower
 from tests.lab.machine import LabError, require, try_lock
@@ -81,7 +83,7 @@ def down() -> None:
         print(f"Removed what {left} killed session(s) had left.")
 
 
-COMMANDS = {"build": build, "up": up, "keep": keep, "down": down}
+COMMANDS = {"build": build, "up": up, "keep": keep, "down": down, "bare": bare}
 
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:

@@ -179,12 +179,16 @@ class Host:
         out, err = (data.decode(errors="surrogateescape") for data in (done.stdout, done.stderr))
         return subprocess.CompletedProcess(done.args, done.returncode, out, err)
 
-    def _run(self, argv, *, input=None, check=True, user=None, env=None, timeout=120.0):  # type: ignore[no-untyped-def]
+    @property
+    def enter(self) -> list[str]:
+        """The beginning of a command that runs in the host as root, without ssh."""
         if not self.up:
             raise LabError(f"{self.name} is down; start() it first.")
-        enter = ["nsenter", f"--target={self._init}", "--mount", "--uts", "--pid", "--root", "--wd"]
+        return ["nsenter", f"--target={self._init}", "--mount", "--uts", "--pid", "--root", "--wd", "--"]
+
+    def _run(self, argv, *, input=None, check=True, user=None, env=None, timeout=120.0):  # type: ignore[no-untyped-def]
         su = ["runuser", "-u", user, "--"] if user else []
-        return call([*enter, "--", *su, *argv], input=input, check=check, env=environment(env), timeout=timeout)
+        return call([*self.enter, *su, *argv], input=input, check=check, env=environment(env), timeout=timeout)
 
     def read(self, path: str | os.PathLike[str]) -> bytes:
         """The bytes of a file as the host sees it (its /run too while it is up)."""

@@ -31,7 +31,9 @@ from tests.lab.machine import (
 
 #: Which blocks of addresses are taken is a matter of the whole machine, whatever the cache folder.
 STATE = Path("/run/cyborglib-lab")
-BLOCKS = range(1, 251)
+LAST_BLOCK = 250
+#: Where a lab inside a host begins to lease: hosts share the loopback, but not /run (see bare.py).
+FIRST_BLOCK = "CYBORG_LAB_FIRST_BLOCK"
 
 
 class Lab:
@@ -209,10 +211,11 @@ class Lab:
 
 def _lease() -> tuple[int, IO[str]]:
     STATE.mkdir(mode=0o700, exist_ok=True)
-    for block in BLOCKS:
+    for block in range(int(os.environ.get(FIRST_BLOCK, 1)), LAST_BLOCK + 1):
         if lease := try_lock(STATE / f"{block}.lock"):
+            _remove(block)  # a session may have been killed since the sweep
             return block, lease
-    raise LabError(f"All {len(BLOCKS)} blocks of addresses are leased: see {STATE}.")
+    raise LabError(f"All blocks of addresses are leased: see {STATE}.")
 
 
 def _free_port(address: str) -> int:
@@ -259,8 +262,3 @@ def _remove(block: int) -> None:
         if mounts_below(folder):
             raise LabError(f"{folder} is still mounted; nothing was deleted.")
     remove_tree(state)
-
-
-def session_environment(lab: Lab) -> dict[str, str]:
-    """What a controller under test gets of the lab: only the agent's socket, as a user's session would have."""
-    return {**os.environ, "SSH_AUTH_SOCK": str(lab.auth_sock)}
