@@ -1,0 +1,12 @@
+"""Keeps everything in SQLite or PostgreSQL. The only importer of SQLAlchemy and (for upgrades) alembic.
+
+`metadata` holds the tables, all named `cyborg_…`, for a host that makes them with migrations of its own.
+"""
+
+from .claiming import Claim
+from .jobs import JobShelf, Queued
+from .schema import metadata
+from .shelf import ReadShelf, Shelf
+from .store import Store
+
+__all__ = ["Claim", "JobShelf", "Queued", "ReadShelf", "Shelf", "Store", "metadata"]

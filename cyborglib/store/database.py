@@ -1,0 +1,140 @@
+"""Connections and transactions: the same promises on SQLite and PostgreSQL.
+
+A transaction is the only writer while it lasts (SQLite: `BEGIN IMMEDIATE`; PostgreSQL: an advisory lock),
+so what is decided in it from what it reads still holds when it commits. Reads wait for nobody.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event, text
+
+from ..sealing import Sealer
+
+#: The advisory lock that our writers take on PostgreSQL: an arbitrary number, "cyborg" in letters.
+ADVISORY_LOCK = 0x6379626F7267
+
+
+class Database:
+    """One open database, its sealer and its clock. Safe to use from any thread."""
+
+    def __init__(self, engine: Engine, *, own: bool, memory: bool, clock: Callable[[], datetime]) -> None:
+        self.sqlite = engine.dialect.name == "sqlite"
+        self._own = own
+        self.clock = clock
+        self._sealer: Sealer | None = None
+        self._local = threading.local()
+        # In memory there is one connection, which one thread at a time may use.
+        self._alone = threading.RLock() if memory else None
+        # What a transaction decides must hold against what committed before its lock, not before its start.
+        self._engine = engine if self.sqlite else engine.execution_options(isolation_level="READ COMMITTED")
+        if own and self.sqlite:
+            event.listen(engine, "connect", _sqlite_connected)
+
+    @property
+    def sealer(self) -> Sealer:
+        """Opens what is sealed here."""
+        assert self._sealer is not None, "the store is opened with its keys before anything is read"
+        return self._sealer
+
+    @sealer.setter
+    def sealer(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+
+    def close(self) -> None:
+        """Give back the connections, if they are ours and not a host application's."""
+        if self._own:
+            self._engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection to read with: that of the transaction open in this thread, or a plain one."""
+        if (current := self._current) is not None:
+            yield current
+            return
+        with self._exclusive(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def transaction(self, *, lock: bool = True) -> Iterator[Connection]:
+        """A transaction; inside another one of this thread a part of that, undone alone if it raises.
+
+        `lock=False` is for a single guarded UPDATE or INSERT, which needs no decision to hold.
+        """
+        if (current := self._current) is not None:
+            with current.begin_nested():
+                yield current
+            return
+        with self._exclusive():
+            later: list[Callable[[], object]] = []
+            with self._engine.connect() as connection, self._foreign_keys(connection), connection.begin():
+                self._begin(connection, lock)
+                self._local.connection, self._local.later = connection, later
+                try:
+                    yield connection
+                finally:
+                    self._local.connection = self._local.later = None
+        for call in later:
+            call()
+
+    @contextmanager
+    def opening(self) -> Iterator[Connection]:
+        """A transaction in which tables may be made and altered. What refers to what is checked at its end."""
+        with self.transaction() as connection:
+            yield connection
+
+    def after_commit(self, call: Callable[[], object]) -> None:
+        """Call something once the open transaction is committed (never, if it is not); at once if there is none."""
+        later: list[Callable[[], object]] | None = getattr(self._local, "later", None)
+        if later is None:
+            call()
+        else:
+            later.append(call)
+
+    @property
+    def _current(self) -> Connection | None:
+        return getattr(self._local, "connection", None)
+
+    @contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        if self._alone is None:
+            yield
+        else:
+            with self._alone:
+                yield
+
+    def _begin(self, connection: Connection, lock: bool) -> None:
+        if self.sqlite:
+            driver: Any = connection.connection.dbapi_connection
+            if driver.in_transaction:
+                # A host's engine begins on its own, maybe without the lock; nothing was done in it yet.
+                connection.exec_driver_sql("ROLLBACK")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        elif lock:
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
+
+    @contextmanager
+    def _foreign_keys(self, connection: Connection) -> Iterator[None]:
+        """Foreign keys enforced for this transaction; a host's own connection gets its setting back."""
+        if not self.sqlite or self._own:
+            yield
+            return
+        driver: Any = connection.connection.dbapi_connection
+        (before,) = driver.execute("PRAGMA foreign_keys").fetchone()
+        driver.execute("PRAGMA foreign_keys = ON")
+        try:
+            yield
+        finally:
+            driver.execute(f"PRAGMA foreign_keys = {'ON' if before else 'OFF'}")
+
+
+def _sqlite_connected(driver: Any, _record: Any) -> None:
+    cursor = driver.cursor()
+    for pragma in ("busy_timeout = 60000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

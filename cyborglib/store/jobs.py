@@ -1,0 +1,337 @@
+"""What was and will be done."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, insert, select, text, update
+
+from ..errors import Invalid, InvalidTransition, JobError, NotFound
+from ..model import Archive, Job, JobStatus, Progress, Stats
+from ..planning import Key, NewJob
+from . import claiming, queueing, schema, transitions
+from .claiming import Claim
+from .database import Database
+from .mapped import JOBS
+from .queueing import LATER, READY
+from .shelf import PAGE, ReadShelf
+from .types import database_ms
+
+_ACTIVE = text(schema.ACTIVE)
+_UNFINISHED = text(schema.UNFINISHED)
+
+
+class Queued(list[Job]):
+    """The jobs that do what was planned, in order; `new` are those of them that were not there before."""
+
+    def __init__(self, jobs: Iterable[Job], new: Iterable[int]) -> None:
+        super().__init__(jobs)
+        ids = frozenset(new)
+        self.new: list[Job] = [job for job in self if job.id in ids]
+
+
+class JobShelf(ReadShelf[Job]):
+    """Jobs. Hosts see it as a `ReadShelf`; the engine and the verbs change them by what follows.
+
+    Whatever ends or changes jobs gives back all that changed, the job itself first: events are told of them.
+    """
+
+    thing, things = "job", "jobs"
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, JOBS)
+
+    # Queueing
+
+    def queue(self, planned: Sequence[NewJob]) -> Queued:
+        """Queue planned jobs, all or none; gives, in order, the jobs that do what was planned.
+
+        A backup of a policy and client that has not ended is not made twice, nor is one for the same moment
+        of a schedule; then what was planned around it is left out too. The same holds for preparations:
+        those that wait share one. `job.after` may name jobs of the store besides the plan's own places.
+        Raises `NotFound` if something that a job refers to is gone, and queues nothing.
+        """
+        with self._database.transaction() as connection:
+            now, sealer = self._database.clock(), self._database.sealer
+            ids, new = queueing.queue(connection, planned, now, sealer, self.get)
+            return Queued(self._of(connection, ids), new)
+
+    def again(self, job: Job) -> NewJob:
+        """What an ended job did, planned once more. A backup's keys are as its kind and ids say."""
+        if not job.finished:
+            raise Invalid(f"job {job.id} has not ended yet ({job.status}); cancel it first, or wait for it")
+        fresh = Job(
+            kind=job.kind, policy=job.policy, client=job.client, repository=job.repository, vault=job.vault,
+            archive=job.archive, launched_by="relaunch", attempts=job.attempts, timeout=job.timeout,
+            extra_vars=job.extra_vars, options=job.options, policy_name=job.policy_name,
+            client_name=job.client_name, repository_name=job.repository_name,
+        )
+        keys = []
+        if job.vault is not None:
+            keys.append(Key(f"vault:{job.vault}", job.kind not in ("catalog", "restore", "drill")))
+        if job.client is not None and job.kind != "catalog":
+            keys.append(Key(f"client:{job.client}"))
+        return NewJob(fresh, tuple(keys))
+
+    # Working
+
+    def claim(
+        self, owner: str, *, limit: int, now: datetime, lease: int, only: Collection[int] | None = None
+    ) -> list[Claim]:
+        """Take up to `limit` jobs that may start, the oldest first, for an engine: they become `starting`.
+
+        The lease runs `lease` seconds by the database's clock. `only` limits it to some jobs; give the
+        unfinished ones. Each round is a short transaction, so that others come in between.
+        """
+        taken: list[int] = []
+        with self._database.reading() as connection:
+            if limit <= 0 or claiming.idle(connection, now):
+                return []
+        rounds = [None] if only is None else _pages(sorted(only))
+        for page in rounds:
+            more = True
+            while more and len(taken) < limit:
+                with self._database.transaction() as connection:
+                    got, more = claiming.claim_some(connection, owner, limit - len(taken), now, lease, page)
+                taken += got
+        with self._database.reading() as connection:
+            fences = self._fences(connection, taken)
+            return [Claim(job, fences[job.id or 0]) for job in self._of(connection, taken)]
+
+    def started(self, id: int, fence: int) -> Job:
+        """Work on the job has begun: starting → running."""
+        with self._database.transaction(lock=False) as connection:
+            transitions.start(connection, id, fence, self._database.clock())
+            return self.get(id)
+
+    def progress(self, id: int, fence: int, progress: Progress) -> None:
+        """How far a job at work is; nothing is written for one that is not, or that another engine took over."""
+        table = schema.jobs
+        mine = update(table).where(table.c.id == id, table.c.fence == fence, _ACTIVE)
+        with self._database.transaction(lock=False) as connection:
+            connection.execute(mine.values(progress=progress))
+
+    def output(self, id: int, lines: Sequence[str], fence: int | None = None) -> None:
+        """Lines that a job said, after those it said before; with `fence` only while the job is this engine's."""
+        table = schema.output
+        with self._database.transaction() as connection:
+            if fence is not None:
+                owner = select(schema.jobs.c.fence).where(schema.jobs.c.id == id)
+                if connection.scalar(owner) != fence:
+                    raise InvalidTransition(f"job {id} was taken over by another engine: what this one heard is not kept")
+            last = connection.scalar(select(func.max(table.c.n)).where(table.c.job == id)) or 0
+            rows = [{"job": id, "n": last + n, "line": line} for n, line in enumerate(lines, 1)]
+            if rows:
+                connection.execute(insert(table), rows)
+
+    def output_of(self, id: int) -> list[str]:
+        """The lines that a job said. Raises `NotFound`."""
+        table = schema.output.c
+        with self._database.reading() as connection:
+            lines = list(connection.scalars(select(table.line).where(table.job == id).order_by(table.n)))
+            if not lines and connection.scalar(select(schema.jobs.c.id).where(schema.jobs.c.id == id)) is None:
+                raise NotFound(f"there is no job with the id {id}")
+            return lines
+
+    # Ending
+
+    def succeed(
+        self,
+        id: int,
+        fence: int,
+        *,
+        stats: Stats | None = None,
+        warnings: Sequence[str] = (),
+        archives: Sequence[Archive] = (),
+    ) -> list[Job]:
+        """The job met every condition; its archives are recorded with it."""
+        with self._database.transaction() as connection:
+            changed = transitions.succeed(
+                connection, id, fence, self._database.clock(), stats=stats, warnings=warnings, archives=archives
+            )
+            return self._of(connection, changed)
+
+    def fail(
+        self,
+        id: int,
+        fence: int,
+        error: JobError,
+        *,
+        retry_at: datetime | None = None,
+        stats: Stats | None = None,
+        warnings: Sequence[str] = (),
+    ) -> list[Job]:
+        """The job failed; with `retry_at` it is pending again from then on, unless somebody asked to cancel it."""
+        with self._database.transaction() as connection:
+            changed = transitions.fail(
+                connection, id, fence, self._database.clock(), error, retry_at=retry_at, stats=stats, warnings=warnings
+            )
+            return self._of(connection, changed)
+
+    def skip(self, id: int, fence: int, reason: str) -> list[Job]:
+        """The claimed job was not begun."""
+        with self._database.transaction() as connection:
+            return self._of(connection, transitions.skip(connection, id, fence, self._database.clock(), reason))
+
+    def give_back(self, id: int, fence: int) -> list[Job]:
+        """The claimed job was not begun, and another engine may: starting → pending, the attempt not counted."""
+        with self._database.transaction() as connection:
+            return self._of(connection, transitions.give_back(connection, id, fence))
+
+    def finish_canceled(self, id: int, fence: int) -> list[Job]:
+        """The job at work was canceled, and nothing of it runs any more."""
+        with self._database.transaction() as connection:
+            return self._of(connection, transitions.canceled(connection, id, fence, self._database.clock()))
+
+    def cancel(self, id: int) -> list[Job]:
+        """Cancel a job: one that waits at once; one at work when its engine has ended it (`cancel_requested`).
+
+        Raises `InvalidTransition` for one that has ended.
+        """
+        with self._database.transaction() as connection:
+            return self._of(connection, transitions.cancel(connection, id, self._database.clock()))
+
+    # Watching
+
+    def unfinished(self, only: Iterable[int] | None = None) -> int:
+        """How many jobs, of some or of all, have not ended."""
+        count = select(func.count()).select_from(schema.jobs).where(_UNFINISHED)
+        with self._database.reading() as connection:
+            if only is None:
+                return connection.scalar(count) or 0
+            pages = _pages(sorted(only))
+            return sum(connection.scalar(count.where(schema.jobs.c.id.in_(page))) or 0 for page in pages)
+
+    def with_needs(self, ids: Iterable[int]) -> set[int]:
+        """Some jobs, and all that they wait for."""
+        return self._spread(ids, schema.job_after.c.job, schema.job_after.c.needs)
+
+    def with_followers(self, ids: Iterable[int]) -> set[int]:
+        """Some jobs, and all that wait for them."""
+        return self._spread(ids, schema.job_after.c.needs, schema.job_after.c.job)
+
+    def canceled(self, ids: Iterable[int]) -> set[int]:
+        """Those of some jobs at work that somebody asked to cancel."""
+        table = schema.jobs.c
+        with self._database.reading() as connection:
+            return {
+                id
+                for page in _pages(sorted(ids))
+                for id in connection.scalars(select(table.id).where(table.id.in_(page), table.cancel_requested, _ACTIVE))
+            }
+
+    # Leases
+
+    def heartbeat(self, owner: str, lease: int, jobs: Iterable[int] = ()) -> list[int]:
+        """Renew the leases of an engine's jobs for `lease` seconds; gives the ids of those that are lost to it.
+
+        Lost is whatever lease was over before this, and those of `jobs` that are at work but not this
+        engine's any more. On a lost job the engine must not act: another one may have taken it.
+        """
+        table = schema.jobs
+        mine = (table.c.owner == owner, _ACTIVE)
+        with self._database.transaction() as connection:
+            alive = update(table).where(*mine, table.c.lease_until >= database_ms())
+            connection.execute(alive.values(lease_until=database_ms() + lease * 1000))
+            lost = set(connection.scalars(select(table.c.id).where(*mine, table.c.lease_until < database_ms())))
+            for page in _pages(sorted(jobs)):
+                lost.update(
+                    connection.scalars(select(table.c.id).where(table.c.id.in_(page), _ACTIVE, table.c.owner != owner))
+                )
+            return sorted(lost)
+
+    def expired(self) -> list[Job]:
+        """Jobs at work whose lease is over by the database's clock: their engine is gone, or was asleep.
+
+        They still hold what they held; nothing is freed before it is known what became of them.
+        """
+        with self._database.reading() as connection:
+            return self._select(connection, _ACTIVE, schema.jobs.c.lease_until < database_ms())
+
+    def adopt(self, job: Job, owner: str, lease: int) -> Claim:
+        """Take over a job whose lease is over, with all it holds. Raises `InvalidTransition` if that is not so."""
+        table = schema.jobs
+        over = (table.c.id == job.id, _ACTIVE, table.c.lease_until < database_ms())
+        values: dict[str, Any] = {"owner": owner, "fence": table.c.fence + 1}
+        with self._database.transaction() as connection:
+            done = connection.execute(update(table).where(*over).values(lease_until=database_ms() + lease * 1000, **values))
+            if not done.rowcount:
+                raise InvalidTransition(f"job {job.id} is not lost: it ended, or an engine looks after it")
+            id = job.id or 0
+            return Claim(self.get(id), self._fences(connection, [id])[id])
+
+    # Inside
+
+    def _of(self, connection: Connection, ids: Sequence[int]) -> list[Job]:
+        """Jobs in the order of the ids given."""
+        found = {job.id: job for page in _pages(ids) for job in self._select(connection, schema.jobs.c.id.in_(page))}
+        return [found[id] for id in ids if id in found]
+
+    def _fences(self, connection: Connection, ids: Sequence[int]) -> dict[int, int]:
+        table = schema.jobs.c
+        return {
+            id: fence
+            for page in _pages(ids)
+            for id, fence in connection.execute(select(table.id, table.fence).where(table.id.in_(page)))
+        }
+
+    def _spread(self, ids: Iterable[int], source: Any, target: Any) -> set[int]:
+        seen = set(ids)
+        edge = sorted(seen)
+        with self._database.reading() as connection:
+            while edge:
+                reached = {
+                    id for page in _pages(edge) for id in connection.scalars(select(target).where(source.in_(page)))
+                }
+                edge = sorted(reached - seen)
+                seen |= reached
+        return seen
+
+    def _completed(self, connection: Connection, rows: Sequence[RowMapping]) -> list[dict[str, Any]]:
+        ids = [row["id"] for row in rows]
+        after = self._linked(connection, ids, schema.job_after.c.job, schema.job_after.c.needs)
+        archives = self._linked(connection, ids, schema.archives.c.job, schema.archives.c.id)
+        done = [{**row, "after": after[row["id"]], "archives": archives[row["id"]]} for row in rows]
+        places = {row["parked"] for row in done if row["status"] is JobStatus.PENDING} - {READY, LATER}
+        if places:
+            reasons = _reasons(connection, places)
+            for row in done:
+                if row["status"] is JobStatus.PENDING and row["parked"] in reasons:
+                    row["reason"] = reasons[row["parked"]]
+        return done
+
+    def _linked(self, connection: Connection, ids: Sequence[int], owner: Any, other: Any) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {id: [] for id in ids}
+        for page in _pages(ids):
+            for id, value in connection.execute(select(owner, other).where(owner.in_(page)).order_by(owner, other)):
+                found[id].append(value)
+        return found
+
+
+def _reasons(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
+    """Who holds a key now, in words; nothing for a key that is free (then the job starts with the next claim)."""
+    holds, jobs = schema.holds.c, schema.jobs
+    found: dict[str, str] = {}
+    for key in keys:
+        query = select(jobs).join(schema.holds, holds.job == jobs.c.id).where(holds.key == key).order_by(jobs.c.id)
+        row = connection.execute(query.limit(1)).mappings().one_or_none()
+        if row is not None:
+            found[key] = f"{_named(connection, key)} is used by job {row['id']} ({transitions.title(row)})"
+    return found
+
+
+def _named(connection: Connection, key: str) -> str:
+    """What a key stands for, as a person calls it: "vault:7" → "the vault ssh://…"."""
+    kind, _, number = key.partition(":")
+    column = {"vault": schema.vaults.c.location, "client": schema.clients.c.hostname}.get(kind)
+    if column is not None and number.isdecimal():
+        name = connection.scalar(select(column).where(column.table.c.id == int(number)))
+        if name is not None:
+            return f"the {kind} {name}"
+    return key
+
+
+def _pages(ids: Sequence[int]) -> list[Sequence[int]]:
+    return [ids[start : start + PAGE] for start in range(0, len(ids), PAGE)]

@@ -1,0 +1,241 @@
+"""Queues planned jobs: decides in one transaction which are new, and what each waits for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from attrs import evolve, frozen
+from sqlalchemy import Connection, insert, select, text, update
+
+from ..errors import Invalid, NotFound
+from ..model import FINISHED, Job, JobKind, JobStatus
+from ..planning import NewJob
+from ..sealing import Sealer
+from . import schema
+from .mapped import JOBS, fields_of
+from .shelf import PAGE
+
+#: Where a pending job stands in line: at the door, not yet (`not_before`), or at the key of this name.
+READY, LATER = "", "@later"
+
+_SHARED = (JobKind.PREPARE_CLIENT, JobKind.PREPARE_REPOSITORY)
+
+
+@frozen
+class Decided:
+    """What becomes of the planned jobs, each by its place: a job that is there already, nothing, or a new job."""
+
+    found: Mapping[int, int]
+    left_out: frozenset[int]
+    #: The same thing planned twice: the later place, and the earlier that does it.
+    same: Mapping[int, int]
+
+
+def queue(
+    connection: Connection, planned: Sequence[NewJob], now: datetime, sealer: Sealer, options_of: Callable[[int], Job]
+) -> tuple[list[int], list[int]]:
+    """Write planned jobs; gives the ids of the jobs that do what was planned, in order, and those that are new."""
+    _check(connection, planned)
+    decided = _decide(connection, planned, options_of)
+    new = [
+        place
+        for place in range(len(planned))
+        if place not in decided.found and place not in decided.left_out and place not in decided.same
+    ]
+    needs_of = _needs(planned, decided, new)
+    stored = _stored(connection, {need for needs in needs_of.values() for need in needs if need < 0})
+    rows = [_row(planned[place], needs_of[place], planned, stored, now) for place in new]
+    ids = _insert(connection, rows)
+    id_of = {**decided.found, **dict(zip(new, ids, strict=True))}
+    for later, earlier in decided.same.items():
+        if earlier in id_of:
+            id_of[later] = id_of[earlier]
+    _insert_rest(connection, planned, new, id_of, needs_of, sealer)
+    return [id_of[place] for place in range(len(planned)) if place in id_of], ids
+
+
+def _check(connection: Connection, planned: Sequence[NewJob]) -> None:
+    for place, one in enumerate(planned):
+        if any(not 0 <= need < place for need in one.after):
+            raise Invalid(f"the new job {place} must come after those it waits for, which are {one.after}")
+        if one.job.id is not None:
+            raise Invalid(f"job {one.job.id} is in the store already; a new job has no id")
+    for name, table in (
+        ("policy", schema.policies), ("client", schema.clients), ("repository", schema.repositories), ("vault", schema.vaults)
+    ):
+        wanted = sorted({value for one in planned if (value := getattr(one.job, name)) is not None})
+        for start in range(0, len(wanted), PAGE):
+            some = wanted[start : start + PAGE]
+            known = set(connection.scalars(select(table.c.id).where(table.c.id.in_(some))))
+            if gone := [id for id in some if id not in known]:
+                raise NotFound(f"there is no {name} with the id {gone[0]} any more; nothing was queued")
+
+
+def _decide(connection: Connection, planned: Sequence[NewJob], options_of: Callable[[int], Job]) -> Decided:
+    backups = _unfinished_backups(connection, {one.job.policy for one in planned if one.job.kind is JobKind.BACKUP})
+    moments = _moments(connection, {(one.job.policy, one.job.due) for one in planned if one.job.kind is JobKind.BACKUP})
+    preparing = _preparing(connection, planned, options_of)
+    found: dict[int, int] = {}
+    same: dict[int, int] = {}
+    out: set[int] = set()
+    seen: dict[Any, int] = {}
+    for place, one in enumerate(planned):
+        identity = _identity(one.job)
+        if identity is None:
+            continue
+        if identity in seen:
+            same[place] = seen[identity]
+            continue
+        seen[identity] = place
+        if one.job.kind is JobKind.BACKUP:
+            if (running := backups.get((one.job.policy, one.job.client))) is not None:
+                found[place] = running
+            elif (one.job.policy, one.job.client, one.job.due) in moments:
+                out.add(place)
+        elif identity in preparing:
+            found[place] = preparing[identity]
+    _leave_out(planned, found, same, out)
+    return Decided(found, frozenset(out), same)
+
+
+def _leave_out(planned: Sequence[NewJob], found: Mapping[int, int], same: Mapping[int, int], out: set[int]) -> None:
+    """With a backup that is not new goes what was planned around it: what was to follow, and what only it needed."""
+    old = {place for place in {*found, *same} if planned[place].job.kind is JobKind.BACKUP}
+    for place, one in enumerate(planned):
+        if place not in found and place not in same and any(need in out or need in old for need in one.after):
+            out.add(place)
+    users: dict[int, set[int]] = defaultdict(set)
+    for place, one in enumerate(planned):
+        for need in one.after:
+            users[same.get(need, need)].add(place)
+    for place in reversed(range(len(planned))):
+        if place not in found and place not in same and users[place] and users[place] <= out | old | set(same):
+            out.add(place)
+
+
+def _identity(job: Job) -> Any:
+    """What makes two jobs the same work; None for kinds of which there may be several."""
+    if job.kind is JobKind.BACKUP and job.policy is not None:
+        return job.kind, job.policy, job.client
+    if job.kind in _SHARED:
+        return job.kind, job.client, job.vault, job.options
+    return None
+
+
+def _unfinished_backups(connection: Connection, policies: set[int | None]) -> dict[tuple[int | None, int | None], int]:
+    table = schema.jobs.c
+    rows: dict[tuple[int | None, int | None], int] = {}
+    for policy in policies - {None}:
+        query = select(table.client, table.id).where(
+            text(schema.UNFINISHED), text("kind = 'backup'"), table.policy == policy
+        )
+        rows |= {(policy, client): id for client, id in connection.execute(query)}
+    return rows
+
+
+def _moments(connection: Connection, moments: set[tuple[int | None, datetime | None]]) -> set[tuple[int, int, datetime]]:
+    """The moments of a schedule for which some client has its backup already, from this engine or another one."""
+    table = schema.jobs.c
+    found: set[tuple[int, int, datetime]] = set()
+    for policy, due in moments:
+        if policy is not None and due is not None:
+            query = select(table.client).where(
+                text("kind = 'backup' AND due IS NOT NULL"), table.policy == policy, table.due == due
+            )
+            found |= {(policy, client, due) for client in connection.scalars(query)}
+    return found
+
+
+def _preparing(connection: Connection, planned: Sequence[NewJob], job_of: Callable[[int], Job]) -> dict[Any, int]:
+    table = schema.jobs.c
+    wanted = {one.job.kind for one in planned if one.job.kind in _SHARED}
+    if not wanted:
+        return {}
+    clients = {one.job.client for one in planned if one.job.kind in _SHARED}
+    query = select(table.id, table.client).where(
+        text(schema.UNFINISHED), table.kind.in_(wanted), table.cancel_requested.is_(False)
+    )
+    ids = [id for id, client in connection.execute(query.order_by(table.id.desc())) if client in clients]
+    return {_identity(job): id for id in ids if (job := job_of(id)) is not None}
+
+
+def _needs(planned: Sequence[NewJob], decided: Decided, new: Sequence[int]) -> dict[int, list[int]]:
+    """What each new job waits for: a place of the plan (0 and up), or minus the id of a job in the store."""
+    needs: dict[int, list[int]] = {}
+    for place in new:
+        one = planned[place]
+        places = [decided.same.get(need, need) for need in one.after]
+        needs[place] = list(
+            dict.fromkeys(
+                [-id for id in one.job.after] + [-decided.found[need] if need in decided.found else need for need in places]
+            )
+        )
+    return needs
+
+
+def _stored(connection: Connection, needs: Iterable[int]) -> dict[int, Job]:
+    """The jobs in the store that are waited for, by minus their id, as far as needed: their status and title."""
+    table = schema.jobs.c
+    ids = sorted(-need for need in needs)
+    found: dict[int, Job] = {}
+    for start in range(0, len(ids), PAGE):
+        query = select(
+            table.id, table.kind, table.status, table.policy_name, table.client_name, table.repository_name
+        ).where(table.id.in_(ids[start : start + PAGE]))
+        for row in connection.execute(query).mappings():
+            found[-row["id"]] = Job(**row)
+    if missing := [id for id in ids if -id not in found]:
+        raise NotFound(f"there is no job with the id {missing[0]} to wait for; nothing was queued")
+    return found
+
+
+def _row(
+    one: NewJob, needs: Sequence[int], planned: Sequence[NewJob], stored: Mapping[int, Job], now: datetime
+) -> dict[str, Any]:
+    waits = [planned[need].job for need in needs if need >= 0]
+    waits += [stored[need] for need in needs if need < 0 and not stored[need].finished]
+    failed = [stored[n] for n in needs if n < 0 and stored[n].status in FINISHED - {JobStatus.SUCCESSFUL}]
+    job = evolve(one.job, created_at=now, attempt=0)
+    if failed:
+        reason = f"{failed[0].title} is {failed[0].status}"
+        job = evolve(job, status=JobStatus.SKIPPED, reason=reason, ended_at=now)
+    elif waits:
+        job = evolve(job, status=JobStatus.WAITING, reason=f"waits for {waits[0].title}")
+    else:
+        job = evolve(job, status=JobStatus.PENDING, reason="")
+    parked = LATER if job.not_before is not None else READY
+    row = JOBS.row(fields_of(job)) | {"fence": 0, "owner": None, "lease_until": None, "parked": parked}
+    del row["id"]
+    return row
+
+
+def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[int]:
+    if not rows:
+        return []
+    statement = insert(schema.jobs).returning(schema.jobs.c.id, sort_by_parameter_order=True)
+    return list(connection.scalars(statement, rows))
+
+
+def _insert_rest(
+    connection: Connection,
+    planned: Sequence[NewJob],
+    new: Sequence[int],
+    id_of: Mapping[int, int],
+    needs_of: Mapping[int, Sequence[int]],
+    sealer: Sealer,
+) -> None:
+    after, keys = [], []
+    for place in new:
+        one, id = planned[place], id_of[place]
+        after += [{"job": id, "needs": id_of[need] if need >= 0 else -need} for need in needs_of[place]]
+        keys += [{"job": id, "key": key.name, "exclusive": key.alone} for key in {key.name: key for key in one.keys}.values()]
+        sealed = JOBS.sealed_row(fields_of(one.job), id, sealer)
+        if any(sealed.values()):
+            connection.execute(update(schema.jobs).where(schema.jobs.c.id == id).values(sealed))
+    if after:
+        connection.execute(insert(schema.job_after), after)
+    if keys:
+        connection.execute(insert(schema.job_keys), keys)

@@ -1,0 +1,209 @@
+"""What the shelves of single classes do beyond keeping rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from attrs import evolve
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    TextClause,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
+
+from ..errors import Invalid
+from ..model import Archive, Client, Policy, Repository, Schedule, Vault
+from . import schema
+from .shelf import PAGE, Shelf
+
+#: How many names a sentence lists.
+SHOWN = 5
+
+
+def _named(
+    connection: Connection, column: ColumnElement[Any], *where: ColumnElement[bool] | TextClause, what: str, many: str
+) -> list[str]:
+    """ "the policy etc" or "7 policies (etc, www, …)": what refers to something, in words."""
+    names = list(connection.scalars(select(column).where(*where).order_by(column).limit(SHOWN)))
+    if not names:
+        return []
+    count = connection.scalar(select(func.count()).select_from(column.table).where(*where)) or 0
+    if count == 1:
+        return [f"the {what} {names[0]}"]
+    more = ", …" if count > len(names) else ""
+    return [f"{count} {many} ({', '.join(map(str, names))}{more})"]
+
+
+def _jobs(connection: Connection, column: str, id: int) -> list[str]:
+    unfinished = text(schema.UNFINISHED)
+    table = schema.jobs.c
+    return _named(
+        connection, table.id, table[column] == id, unfinished, what="unfinished job", many="unfinished jobs"
+    )
+
+
+def _archives(connection: Connection, column: str, id: int) -> list[str]:
+    table = schema.archives.c
+    return _named(connection, table.name, table[column] == id, what="archive", many="archives")
+
+
+def _vaults(connection: Connection, column: str, id: int) -> list[str]:
+    table = schema.vaults.c
+    return _named(connection, table.location, table[column] == id, what="vault", many="vaults")
+
+
+def _policies(connection: Connection, *where: ColumnElement[bool]) -> list[str]:
+    return _named(connection, schema.policies.c.name, *where, what="policy", many="policies")
+
+
+class ClientShelf(Shelf[Client]):
+    """The hosts to back up."""
+
+    naming, thing, things = "hostname", "client", "clients"
+
+    def _users(self, connection: Connection, id: int) -> list[str]:
+        members = schema.policy_clients.c
+        theirs = select(members.policy).where(members.client == id)
+        return [
+            *_policies(connection, schema.policies.c.id.in_(theirs)),
+            *_jobs(connection, "client", id),
+            *_vaults(connection, "client", id),
+            *_archives(connection, "client", id),
+        ]
+
+
+class RepositoryShelf(Shelf[Repository]):
+    """Where vaults live."""
+
+    naming, thing, things = "name", "repository", "repositories"
+
+    def _prepared(self, connection: Connection, value: Repository, old: Repository | None) -> Repository:
+        value = super()._prepared(connection, value, old)
+        if old is not None and value.path != old.path and (vaults := _vaults(connection, "repository", old.id or 0)):
+            raise Invalid(
+                f"the path of the repository {old.name} cannot change, as {', '.join(vaults)} lies where it says now; "
+                "add another repository with the new path, and let policies use that"
+            )
+        return value
+
+    def _users(self, connection: Connection, id: int) -> list[str]:
+        return [
+            *_policies(connection, schema.policies.c.repository == id),
+            *_jobs(connection, "repository", id),
+            *_vaults(connection, "repository", id),
+        ]
+
+
+class ScheduleShelf(Shelf[Schedule]):
+    """When policies run."""
+
+    naming, thing, things = "name", "schedule", "schedules"
+
+    def _prepared(self, connection: Connection, value: Schedule, old: Schedule | None) -> Schedule:
+        value = super()._prepared(connection, value, old)
+        if old is not None and not _changed(value, old, "crontab", "timezone", "enabled"):
+            return evolve(value, counted_from=old.counted_from)
+        if old is not None:
+            # Its policies' next moments were computed from what it was.
+            theirs = schema.policies.c.schedule == old.id
+            connection.execute(update(schema.policies).where(theirs).values(next_run=None))
+        return evolve(value, counted_from=self._database.clock())
+
+    def _replaced(self, value: Schedule, old: Schedule) -> tuple[str, ...]:
+        return (*super()._replaced(value, old), "counted_from")
+
+    def _users(self, connection: Connection, id: int) -> list[str]:
+        return _policies(connection, schema.policies.c.schedule == id)
+
+
+class PolicyShelf(Shelf[Policy]):
+    """What is backed up, for whom, where to and when."""
+
+    naming, thing, things = "name", "policy", "policies"
+
+    def due(self, now: datetime) -> list[Policy]:
+        """Those whose next moment has come, or was not computed yet; none that is disabled or has no schedule."""
+        table, schedule = schema.policies.c, schema.schedules.c
+        on = select(schedule.id).where(schedule.id == table.schedule, schedule.enabled).exists()
+        with self._database.reading() as connection:
+            return self._select(connection, table.enabled, on, or_(table.next_run <= now, table.next_run.is_(None)))
+
+    def _prepared(self, connection: Connection, value: Policy, old: Policy | None) -> Policy:
+        # Before it is checked: the check computes from it when the policy comes next.
+        if old is None or _changed(value, old, "schedule", "enabled"):
+            value = evolve(value, counted_from=self._database.clock(), next_run=None)
+        else:
+            value = evolve(value, counted_from=old.counted_from, next_run=old.next_run)
+        return super()._prepared(connection, value, old)
+
+    def _replaced(self, value: Policy, old: Policy) -> tuple[str, ...]:
+        return (*super()._replaced(value, old), "counted_from", "next_run")
+
+    def _completed(self, connection: Connection, rows: Sequence[RowMapping]) -> list[dict[str, Any]]:
+        members = schema.policy_clients.c
+        ids = [row["id"] for row in rows]
+        clients: dict[int, list[int]] = {policy: [] for policy in ids}
+        for start in range(0, len(ids), PAGE):
+            query = select(members.policy, members.client).where(members.policy.in_(ids[start : start + PAGE]))
+            for policy, client in connection.execute(query.order_by(members.policy, members.position)):
+                clients[policy].append(client)
+        return [{**row, "clients": clients[row["id"]]} for row in rows]
+
+    def _check_references(self, connection: Connection, fields: Mapping[str, Any]) -> None:
+        super()._check_references(connection, fields)
+        wanted = sorted(fields.get("clients", ()))
+        for start in range(0, len(wanted), PAGE):
+            some = wanted[start : start + PAGE]
+            known = set(connection.scalars(select(schema.clients.c.id).where(schema.clients.c.id.in_(some))))
+            if unknown := [client for client in some if client not in known]:
+                raise Invalid(f"there is no client with the id {unknown[0]}; add it first, and give what add gave back")
+
+    def _write_rest(self, connection: Connection, id: int, fields: Mapping[str, Any]) -> None:
+        super()._write_rest(connection, id, fields)
+        if "clients" in fields:
+            self._remove_rest(connection, id)
+            rows = [{"policy": id, "client": client, "position": n} for n, client in enumerate(fields["clients"])]
+            if rows:
+                connection.execute(insert(schema.policy_clients), rows)
+
+    def _remove_rest(self, connection: Connection, id: int) -> None:
+        connection.execute(delete(schema.policy_clients).where(schema.policy_clients.c.policy == id))
+
+    def _users(self, connection: Connection, id: int) -> list[str]:
+        return [*_jobs(connection, "policy", id), *_archives(connection, "policy", id)]
+
+
+class VaultShelf(Shelf[Vault]):
+    """The Borg repositories. Hosts see it as a `ReadShelf`: jobs alone change vaults."""
+
+    thing, things = "vault", "vaults"
+
+    def _users(self, connection: Connection, id: int) -> list[str]:
+        return [*_jobs(connection, "vault", id), *_archives(connection, "vault", id)]
+
+
+class ArchiveShelf(Shelf[Archive]):
+    """What backups left in vaults. Hosts see it as a `ReadShelf`: jobs alone change archives."""
+
+    naming, thing, things = "", "archive", "archives"
+
+    def observe(self, id: int, **fields: Any) -> Archive:
+        """Write some fields of an archive. All of them are the library's own."""
+        with self._database.transaction() as connection:
+            value = evolve(self._kept(connection, id), **fields)
+            self._update(connection, id, {name: getattr(value, name) for name in fields})
+            return self.get(id)
+
+
+def _changed(value: Any, old: Any, *names: str) -> bool:
+    return any(getattr(value, name) != getattr(old, name) for name in names)

@@ -1,0 +1,210 @@
+"""How jobs go from state to state: each step one guarded UPDATE, and with an end all that hangs on it.
+
+A step that is not allowed from where the job stands, or that is said with the token of an engine that lost
+the job, changes nothing and raises `InvalidTransition`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, text, update
+
+from ..errors import InvalidTransition, JobError, NotFound
+from ..model import Archive, Job, JobStatus, Stats
+from . import schema
+from .mapped import ARCHIVES, fields_of
+from .queueing import LATER, READY
+from .shelf import PAGE
+
+_ACTIVE = text(schema.ACTIVE)
+_WAITING = text("status IN ('waiting', 'pending')")
+
+
+def start(connection: Connection, id: int, fence: int, now: datetime) -> None:
+    """starting → running."""
+    starting = text("status = 'starting'")
+    _step(connection, id, starting, {"status": JobStatus.RUNNING, "started_at": now}, "started", fence)
+
+
+def succeed(
+    connection: Connection, id: int, fence: int, now: datetime, *,
+    stats: Stats | None, warnings: Sequence[str], archives: Sequence[Archive],
+) -> list[int]:
+    """starting or running → successful, with its archives; gives what changed: the job and what it woke."""
+    values = {"status": JobStatus.SUCCESSFUL, "stats": stats, "warnings": tuple(warnings), "error": None, "reason": ""}
+    _step(connection, id, _ACTIVE, {**values, **_ended(now)}, "successful", fence)
+    for archive in archives:
+        row = ARCHIVES.row(fields_of(archive) | {"job": id})
+        del row["id"]
+        connection.execute(insert(schema.archives).values(row))
+    return [id, *_settle(connection, id, now)]
+
+
+def fail(
+    connection: Connection, id: int, fence: int, now: datetime, error: JobError, *,
+    retry_at: datetime | None, stats: Stats | None, warnings: Sequence[str],
+) -> list[int]:
+    """starting or running → failed; or, to be tried again, → pending; or canceled, if that was asked meanwhile."""
+    values: dict[str, Any] = {"error": error, "warnings": tuple(warnings), "stats": stats}
+    if retry_at is None:
+        _step(connection, id, _ACTIVE, {"status": JobStatus.FAILED, **values, **_ended(now)}, "failed", fence)
+        return [id, *_settle(connection, id, now)]
+    again = {
+        "status": JobStatus.PENDING,
+        "not_before": retry_at,
+        "parked": LATER,
+        "owner": None,
+        "lease_until": None,
+        "reason": "is tried again after it failed",
+    }
+    if _try_step(connection, id, text(f"{schema.ACTIVE} AND NOT cancel_requested"), {**values, **again}, fence):
+        connection.execute(delete(schema.holds).where(schema.holds.c.job == id))
+        return [id]
+    return canceled(connection, id, fence, now)
+
+
+def give_back(connection: Connection, id: int, fence: int) -> list[int]:
+    """starting → pending, as if it had not been claimed: nothing was done for it."""
+    starting = text("status = 'starting'")
+    values = {"status": JobStatus.PENDING, "owner": None, "lease_until": None, "parked": READY}
+    attempt = schema.jobs.c.attempt - 1
+    _step(connection, id, starting, {**values, "attempt": attempt}, "given back", fence)
+    connection.execute(delete(schema.holds).where(schema.holds.c.job == id))
+    return [id]
+
+
+def canceled(connection: Connection, id: int, fence: int, now: datetime) -> list[int]:
+    """starting or running → canceled: nothing of it runs any more."""
+    _step(connection, id, _ACTIVE, {"status": JobStatus.CANCELED, **_ended(now)}, "canceled", fence)
+    return [id, *_settle(connection, id, now)]
+
+
+def skip(connection: Connection, id: int, fence: int, now: datetime, reason: str) -> list[int]:
+    """starting or running → skipped: something it needs is not there, so it was not begun."""
+    _step(connection, id, _ACTIVE, {"status": JobStatus.SKIPPED, "reason": reason, **_ended(now)}, "skipped", fence)
+    return [id, *_settle(connection, id, now)]
+
+
+def cancel(connection: Connection, id: int, now: datetime) -> list[int]:
+    """waiting or pending → canceled at once; for one at work it is noted, and its engine ends it."""
+    if _try_step(connection, id, _WAITING, {"status": JobStatus.CANCELED, "reason": "", **_ended(now)}):
+        return [id, *_settle(connection, id, now)]
+    _step(connection, id, _ACTIVE, {"cancel_requested": True}, "canceled")
+    return [id]
+
+
+def _ended(now: datetime) -> dict[str, Any]:
+    return {"ended_at": now, "owner": None, "lease_until": None, "not_before": None, "parked": READY}
+
+
+def _try_step(connection: Connection, id: int, guard: Any, values: dict[str, Any], fence: int | None = None) -> bool:
+    table = schema.jobs
+    statement = update(table).where(table.c.id == id, guard).values(values)
+    if fence is not None:
+        statement = statement.where(table.c.fence == fence)
+    return bool(connection.execute(statement).rowcount)
+
+
+def _step(
+    connection: Connection, id: int, guard: Any, values: dict[str, Any], verb: str, fence: int | None = None
+) -> None:
+    if not _try_step(connection, id, guard, values, fence):
+        raise _refusal(connection, id, verb, fence)
+
+
+def _refusal(connection: Connection, id: int, verb: str, fence: int | None) -> Exception:
+    table = schema.jobs.c
+    row = connection.execute(select(table.status, table.fence).where(table.id == id)).one_or_none()
+    if row is None:
+        return NotFound(f"there is no job with the id {id}")
+    if row.status.finished:
+        return InvalidTransition(
+            f"job {id} is {row.status} already, so it cannot become {verb}; launch it again if need be"
+        )
+    if fence is not None and row.fence != fence:
+        return InvalidTransition(
+            f"job {id} was taken over by another engine: what this one says of it ({verb}) no longer counts"
+        )
+    return InvalidTransition(f"job {id} is {row.status}, and from there it cannot become {verb}")
+
+
+def _settle(connection: Connection, id: int, now: datetime) -> list[int]:
+    """What the end of a job means for others: its keys are free, and those that waited for it go on or are skipped."""
+    for table in (schema.holds, schema.job_keys):
+        connection.execute(delete(table).where(table.c.job == id))
+    jobs = schema.jobs.c
+    row = connection.execute(select(schema.jobs).where(jobs.id == id)).mappings().one()
+    if row["status"] is JobStatus.SUCCESSFUL:
+        return _wake(connection, id)
+    return _skip_all(connection, id, _why(row), now)
+
+
+def title(row: Any) -> str:
+    """What a person calls the job of a row."""
+    return Job(
+        kind=row["kind"],
+        policy_name=row["policy_name"],
+        client_name=row["client_name"],
+        repository_name=row["repository_name"],
+    ).title
+
+
+def _why(row: Any) -> str:
+    """Why what needed this job is not done."""
+    status, name = row["status"], title(row)
+    if status is JobStatus.FAILED:
+        return f"{name} failed: {row['error']}"
+    if status is JobStatus.SKIPPED:
+        return f"{name} was skipped: {row['reason']}"
+    return f"{name} was canceled"
+
+
+def _waiting_for(connection: Connection, ids: Sequence[int]) -> list[int]:
+    after, jobs = schema.job_after.c, schema.jobs.c
+    found: set[int] = set()
+    for start in range(0, len(ids), PAGE):
+        query = (
+            select(after.job)
+            .join(schema.jobs, jobs.id == after.job)
+            .where(after.needs.in_(ids[start : start + PAGE]), jobs.status == JobStatus.WAITING)
+        )
+        found.update(connection.scalars(query))
+    return sorted(found)
+
+
+def _wake(connection: Connection, id: int) -> list[int]:
+    """Those that waited for this job alone may start; others learn for what they wait now."""
+    after, jobs = schema.job_after.c, schema.jobs
+    changed = _waiting_for(connection, [id])
+    for one in changed:
+        left = connection.execute(
+            select(jobs)
+            .join(schema.job_after, after.needs == jobs.c.id)
+            .where(after.job == one, jobs.c.status != JobStatus.SUCCESSFUL)
+            .order_by(jobs.c.id)
+            .limit(1)
+        ).mappings().one_or_none()
+        values: dict[str, Any] = {"reason": f"waits for {title(left)}"} if left is not None else {
+            "status": JobStatus.PENDING,
+            "reason": "",
+        }
+        connection.execute(update(jobs).where(jobs.c.id == one).values(values))
+    return changed
+
+
+def _skip_all(connection: Connection, id: int, reason: str, now: datetime) -> list[int]:
+    """Skip those that waited for this job, those that waited for them, and so on."""
+    changed: list[int] = []
+    level = _waiting_for(connection, [id])
+    values = {"status": JobStatus.SKIPPED, "reason": reason, **_ended(now)}
+    while level:
+        for start in range(0, len(level), PAGE):
+            some = level[start : start + PAGE]
+            connection.execute(update(schema.jobs).where(schema.jobs.c.id.in_(some)).values(values))
+            connection.execute(delete(schema.job_keys).where(schema.job_keys.c.job.in_(some)))
+        changed += level
+        level = _waiting_for(connection, level)
+    return changed
