@@ -91,7 +91,7 @@ class Lab:
             start_new_session=True, env=environment({MARK: str(self.block)}),
         )  # fmt: skip
         deadline = time.monotonic() + 10
-        while not self.auth_sock.exists():
+        while not _answers(self.auth_sock):
             if self._agent.poll() is not None or time.monotonic() > deadline:
                 raise LabError(f"ssh-agent did not start (socket {self.auth_sock}).")
             time.sleep(0.005)
@@ -207,6 +207,14 @@ class Lab:
         self._hosts.clear()
         _remove(self.block)
         self._lease.close()
+
+
+def _answers(path: Path) -> bool:
+    """Whether somebody listens on a socket; it exists a moment before that."""
+    with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
+        probe.connect(str(path))
+        return True
+    return False
 
 
 def _lease() -> tuple[int, IO[str]]:
