@@ -19,7 +19,14 @@ from .secret import Secret
 if TYPE_CHECKING:
     from cryptography.fernet import MultiFernet
 
-__all__ = ["Sealer", "encrypt_for_openssl", "fingerprint", "generate_ssh_key", "parse_public_key"]
+__all__ = [
+    "Sealer",
+    "encrypt_for_openssl",
+    "fingerprint",
+    "generate_ssh_key",
+    "parse_public_key",
+    "public_line",
+]
 
 #: What `encrypt_for_openssl` and the `openssl enc` that opens it must agree on.
 PBKDF2_ITERATIONS = 600_000
@@ -110,6 +117,20 @@ def generate_ssh_key(comment: str) -> tuple[Secret, str]:
     )
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     return Secret(private.decode()), f"{public.decode()} {comment}".rstrip()
+
+
+def public_line(private: Secret) -> str:
+    """The public key of a private one in OpenSSH's format without a passphrase, as "type base64". Raises `Invalid`."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        key = serialization.load_ssh_private_key(private.reveal().encode(), password=None)
+    except (ValueError, UnsupportedAlgorithm) as error:
+        # Not `from error`: it might show some of what it could not read.
+        raise Invalid(f"a private ssh key cannot be read: {type(error).__name__}") from None
+    encoding, form = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    return key.public_key().public_bytes(encoding, form).decode()
 
 
 def parse_public_key(text: str, *, rsa: bool = False) -> str:

@@ -250,17 +250,21 @@ class JobShelf(ReadShelf[Job]):
         with self._database.reading() as connection:
             return self._select(connection, _ACTIVE, schema.jobs.c.lease_until < database_ms())
 
-    def adopt(self, job: Job, owner: str, lease: int) -> Claim:
-        """Take over a job whose lease is over, with all it holds. Raises `InvalidTransition` if that is not so."""
+    def adopt(self, id: int, owner: str, lease: int) -> Claim | None:
+        """Take over a job whose lease is over, with all it holds; None if it ended, or an engine looks after it."""
         table = schema.jobs
-        over = (table.c.id == job.id, _ACTIVE, table.c.lease_until < database_ms())
+        over = (table.c.id == id, _ACTIVE, table.c.lease_until < database_ms())
         values: dict[str, Any] = {"owner": owner, "fence": table.c.fence + 1}
         with self._database.transaction() as connection:
-            done = connection.execute(update(table).where(*over).values(lease_until=database_ms() + lease * 1000, **values))
-            if not done.rowcount:
-                raise InvalidTransition(f"job {job.id} is not lost: it ended, or an engine looks after it")
-            id = job.id or 0
-            return Claim(self.get(id), self._fences(connection, [id])[id])
+            lease_until = database_ms() + lease * 1000
+            done = connection.execute(update(table).where(*over).values(lease_until=lease_until, **values))
+            return Claim(self.get(id), self._fences(connection, [id])[id]) if done.rowcount else None
+
+    def release(self, owner: str) -> None:
+        """End the leases of an engine's jobs now, as it goes away: the next engine may adopt them at once."""
+        table = schema.jobs
+        with self._database.transaction() as connection:
+            connection.execute(update(table).where(table.c.owner == owner, _ACTIVE).values(lease_until=0))
 
     # Inside
 
