@@ -264,6 +264,8 @@ def _option(name: str, entry: Any, where: str) -> Option:
         raise Invalid(f"{where} has 'choices' that are not a list")
     description = entry.get("description") or []
     texts = description if isinstance(description, list) else [description]
+    if not all(isinstance(text, str) for text in texts):
+        raise Invalid(f"{where} has a 'description' that is no text; quote what holds a colon and a blank")
     if entry.get("required") and entry.get("default") is not None:
         raise Invalid(f"{where} is required and has a default; it can be one of these only")
     try:
@@ -276,7 +278,7 @@ def _option(name: str, entry: Any, where: str) -> Option:
         elements=elements,
         required=bool(entry.get("required", False)),
         default=frozen_values["default"],
-        description=tuple(_MARKUP.sub(r"\1", str(text)) for text in texts),
+        description=tuple(_MARKUP.sub(r"\1", text) for text in texts),
         choices=frozen_values["choices"],
         secret=bool(entry.get("no_log", False)),
     )

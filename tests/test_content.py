@@ -156,6 +156,7 @@ def test_specs_are_read_again_when_they_change(own_role: Callable[..., Path]) ->
         ("argument_specs: {main: {options: {policy_redis_a: {type: raw, elements: str}}}}", "only a list has"),
         ("argument_specs: {main: {options: {policy_redis_a: {choices: x}}}}", "'choices' that are not a list"),
         ("argument_specs: {main: {options: {policy_redis_a: {required: true, default: 1}}}}", "one of these only"),
+        ("argument_specs: {main: {options: {policy_redis_a: {description: [a: b]}}}}", "quote what holds a colon"),
         ("argument_specs: {main: {options: {policy_redis_a: {default: 2020-02-02}}}}", "default is a date"),
     ],
 )
