@@ -45,9 +45,10 @@ hosts:
 hosts-down:
 	@scripts/hosts down
 
+bare: export BARE_COMMAND = $(CMD)
 bare:
 	@scripts/install-test-packages
-	@scripts/hosts bare '$(CMD)'
+	@scripts/hosts bare "$$BARE_COMMAND"
 
 clean:
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
