@@ -26,7 +26,7 @@ from .model import Archive, Client, Job, JobKind, Policy, Repository, Schedule, 
 from .model.client import check_key_line
 from .model.fields import as_utc
 from .secret import Secret
-from .store import ReadShelf, Shelf, Store
+from .store import Queued, ReadShelf, Shelf, Store
 from .timetable import Timetable
 
 logger = logging.getLogger("cyborglib")
@@ -154,7 +154,7 @@ class Cyborg:
 
         Raises `Disabled` with nothing queued, `Invalid`, `NotFound`.
         """
-        return launching.backups(self._launch(policy, clients, extra_vars))
+        return launching.of_kind(self._launch(policy, clients, extra_vars), JobKind.BACKUP)
 
     def prepare(self, what: Client | Repository, *, update: bool = False) -> list[Job]:
         """Queue the preparation of a client, or of every vault of a repository; gives those jobs.
@@ -165,13 +165,13 @@ class Cyborg:
             client = self._store.clients.get(what.id if what.id is not None else what.hostname)
             if not client.enabled:
                 raise Disabled(f"{client.hostname} is disabled; enable it first")
-            jobs = self._store.jobs.queue([planning.prepare_client(client, self.settings, update=update)])
+            planned = [planning.prepare_client(client, self.settings, update=update)]
+            return self._queued(self._store.jobs.queue(planned))
         elif isinstance(what, Repository):
             repository = self._store.repositories.get(what.id if what.id is not None else what.name)
-            jobs = launching.prepare_repository(self._store, repository, self._clock())
-        else:
-            raise Invalid(f"a client or a repository can be prepared, not a {type(what).__name__}")
-        return self._queued(jobs)
+            queued = launching.prepare_repository(self._store, repository, self._clock())
+            return launching.of_kind(self._queued(queued), JobKind.PREPARE_REPOSITORY)
+        raise Invalid(f"a client or a repository can be prepared, not a {type(what).__name__}")
 
     def restore(
         self,
@@ -296,7 +296,7 @@ class Cyborg:
             except CyborgError:
                 # One policy that cannot be launched never stops the others.
                 logger.exception("the policy %s was due and could not be launched", policy.name)
-        return launching.backups(queued)
+        return launching.of_kind(queued, JobKind.BACKUP)
 
     def work(self) -> None:
         """Do the queued work in this process, until nothing is left to do."""
@@ -326,7 +326,7 @@ class Cyborg:
         """
         jobs = self._launch(policy, clients, extra_vars)
         self.finish(jobs, timeout=timeout)
-        return [self._store.jobs.get(job.id or 0) for job in launching.backups(jobs)]
+        return [self._store.jobs.get(job.id or 0) for job in launching.of_kind(jobs, JobKind.BACKUP)]
 
     def finish(self, jobs: Iterable[Job | int], timeout: float | None = None) -> list[Job]:
         """Work some jobs, and what they wait for, until they have ended; gives them as they ended.
@@ -335,7 +335,10 @@ class Cyborg:
         """
         self._kit_is_fresh()
         wanted = [_key(job) for job in jobs]
-        only = frozenset(self._store.jobs.with_needs(wanted))
+        # With a backup goes what follows it; what else waits for a shared preparation is somebody else's.
+        backups = launching.of_kind(self._store.jobs.many(wanted), JobKind.BACKUP)
+        followers = self._store.jobs.with_followers(map(_key, backups))
+        only = frozenset(self._store.jobs.with_needs({*wanted, *followers}))
         late = _deadline(timeout)
 
         def done() -> bool:
@@ -361,7 +364,8 @@ class Cyborg:
         return self._store.jobs.output_of(_key(job))
 
     def close(self) -> None:
-        """Give back connections and folders. Nothing at work is canceled."""
+        """Give back connections and folders. Nothing at work is canceled: the next engine takes it over."""
+        self._engine.close()
         if self._own_executor and self._executor is not None:
             self._executor.close()
         self._store.close()
@@ -390,22 +394,22 @@ class Cyborg:
             launching.launch(self._store, found, members, extra_vars=checked, launched_by="call", now=self._clock())
         )
 
-    def _launch_due(self, policy: Policy, at: datetime) -> list[Job]:
+    def _launch_due(self, policy: Policy, at: datetime) -> Queued:
         with self._store.transaction():
             moment = self._timetable.answer(policy, at)
             if moment is None:
-                return []
+                return Queued((), ())
             try:
                 return launching.launch(
                     self._store, policy, None, extra_vars=policy.extra_vars, launched_by="schedule", now=at, due=moment
                 )
             except Disabled as error:
                 logger.info("the policy %s was due and not launched: %s", policy.name, error)
-                return []
+                return Queued((), ())
 
-    def _queued(self, jobs: list[Job]) -> list[Job]:
-        self._engine.tell(JobQueued(job=job) for job in jobs if not job.finished and job.attempt == 0)
-        return jobs
+    def _queued(self, jobs: Queued) -> list[Job]:
+        self._engine.tell(JobQueued(job=job) for job in jobs.new)
+        return list(jobs)
 
     def _checked(self, policy: Policy) -> Policy:
         """What the store asks before it takes a policy."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 from .errors import Disabled, Invalid
@@ -10,7 +10,7 @@ from .model import Client, Job, JobKind, Policy, Repository, Variables, Vault
 from .planning import NewJob, Target, backup, prepare_client, prepare_vault
 from .sealing import generate_ssh_key
 from .secret import Secret
-from .store import Store
+from .store import Queued, Store
 
 
 def launch(
@@ -22,7 +22,7 @@ def launch(
     launched_by: str,
     now: datetime,
     due: datetime | None = None,
-) -> list[Job]:
+) -> Queued:
     """Queue one backup for each enabled client, with what must go before and after; gives all of them.
 
     A client whose backup of this policy is unfinished gives that job. Raises `Disabled`, and queues
@@ -50,7 +50,7 @@ def launch(
         return store.jobs.queue(planned)
 
 
-def prepare_repository(store: Store, repository: Repository, now: datetime) -> list[Job]:
+def prepare_repository(store: Store, repository: Repository, now: datetime) -> Queued:
     """Queue the preparation of each vault of a repository: those that are there, and one a client of its policies."""
     with store.transaction():
         if not repository.enabled:
@@ -72,8 +72,7 @@ def prepare_repository(store: Store, repository: Repository, now: datetime) -> l
                 planned.append(prepare_client(client, settings, launched_by="dependency"))
                 needs.append(len(planned) - 1)
             planned.append(prepare_vault(repository, target, settings, after=needs))
-        queued = store.jobs.queue(planned)
-        return [job for job in queued if job.kind is JobKind.PREPARE_REPOSITORY]
+        return store.jobs.queue(planned)
 
 
 def vault_of(store: Store, repository: Repository, client: Client, now: datetime) -> Vault:
@@ -122,6 +121,6 @@ def _check_enabled(store: Store, policy: Policy, repository: Repository) -> None
         raise Disabled(f"{policy.name} cannot be launched: {off} is disabled. Enable it first; nothing was queued")
 
 
-def backups(jobs: Sequence[Job]) -> list[Job]:
-    """Those of several jobs that are backups."""
-    return [job for job in jobs if job.kind is JobKind.BACKUP]
+def of_kind(jobs: Iterable[Job], kind: JobKind) -> list[Job]:
+    """Those of several jobs that are of one kind."""
+    return [job for job in jobs if job.kind is kind]

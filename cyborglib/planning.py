@@ -7,7 +7,7 @@ only asks whether they are free.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from attrs import evolve, field, frozen
@@ -18,6 +18,10 @@ from .model import Archive, Client, Job, JobKind, Policy, Repository, Settings, 
 PREPARE_TIMEOUT = 3600
 CATALOG_TIMEOUT = 3600
 RESTORE_TIMEOUT = 7 * 24 * 3600
+
+
+def _places(places: Iterable[int]) -> tuple[int, ...]:
+    return tuple(places)
 
 
 @frozen
@@ -34,7 +38,7 @@ class NewJob:
 
     job: Job
     keys: tuple[Key, ...] = ()
-    after: tuple[int, ...] = field(default=(), converter=tuple)
+    after: tuple[int, ...] = field(default=(), converter=_places)
 
 
 @frozen

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from queue import SimpleQueue
+from typing import Any
 
 from attrs import define, evolve, field
 
@@ -18,7 +19,7 @@ from ..kinds import KINDS, Assignment, Refused, Settlement, Work
 from ..model import Job, Progress
 from ..sealing import fingerprint
 from ..secret import Secret
-from ..store import Store
+from ..store import Shelf, Store
 from . import recording
 
 logger = logging.getLogger("cyborglib")
@@ -144,7 +145,8 @@ class EngineControl:
     def pinned(self, job: int, key_of: str, host_key: str, accepted: bool) -> bool:
         """Record a first host key, unless another one was pinned meanwhile."""
         kind, _, number = key_of.partition("-")
-        shelf = {"client": self._store.clients, "repository": self._store.repositories}[kind]
+        shelves: dict[str, Shelf[Any]] = {"client": self._store.clients, "repository": self._store.repositories}
+        shelf = shelves[kind]
         with self._store.transaction():
             value = shelf.get(int(number))
             if value.host_key:

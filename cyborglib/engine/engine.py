@@ -113,6 +113,14 @@ class Engine:
         finally:
             self._working.clear()
 
+    def close(self) -> None:
+        """Stop looking after jobs; those at work go on without an engine until the next one takes them over."""
+        if self.busy:
+            self._detach()
+        self._detached = True
+        if self._heart is not None:
+            self._heart.join()
+
     def _detach(self) -> None:
         """End the runs and leave Borg at work on the clients; the next engine takes the jobs over at once."""
         self._detached = True
@@ -168,7 +176,7 @@ class Engine:
                 continue
             claim = self._store.jobs.adopt(job.id, self.owner, settings.lease)
             if claim is None:
-                continue
+                continue  # Another engine was quicker, or its own came back.
             if job.kind in ASKED:
                 claims.append(claim)
             else:
