@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
 
 from ..errors import Invalid
-from ..secret import Secret, as_secret
+from ..secret import Secret
 from .fields import (
     EXECUTES,
     SEALED,
@@ -20,51 +21,109 @@ from .fields import (
     check_host,
     check_name,
     checked,
+    maybe_empty,
     observed,
     one_of,
     optional,
+    secret_line,
+    shown,
     truth,
     whole_number,
+    wrapped_secret,
 )
 from .variables import Variables, as_variables
 
 #: The host variables that anybody who may write a client may set, and what each means.
 HOST_VARIABLES = {
     "interpreter": "the path of Python on the client, where `python3` is not the right one",
-    "become_method": "sudo, su or doas",
+    "become_method": "sudo or su",
     "become_user": "the account to become, root unless given",
 }
-_METHODS = ("sudo", "su", "doas")
+#: Ansible's variables that nobody may set, as they keep connections to the right host, checked and private.
+OURS = frozenset(
+    {
+        "ansible_connection",
+        "ansible_control_path",
+        "ansible_control_path_dir",
+        "ansible_host",
+        "ansible_host_key_checking",
+        "ansible_ssh_args",
+        "ansible_ssh_common_args",
+        "ansible_ssh_extra_args",
+        "ansible_ssh_host_key_checking",
+    }
+)
+#: Those that ansible-core brings along.
+_METHODS = ("sudo", "su")
+_INTERPRETER = re.compile(r"/[A-Za-z0-9._/+-]{1,250}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_KEY_LINE = re.compile(
+    r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
+    r" [A-Za-z0-9+/]{1,4000}={0,3}"
+)
 
 
 def _host_variables(values: Mapping[str, Any] | None) -> Variables:
-    variables = as_variables(values)
+    variables = values if isinstance(values, Variables) else Variables(values, what="host_vars")
     for name, value in variables.items():
         if name not in HOST_VARIABLES:
             raise Invalid(
-                f"the host variable {name!r} is not taken; known are {', '.join(HOST_VARIABLES)}. Any Ansible "
-                "variable can be given as trusted_vars=, by code that is trusted to decide what runs here"
+                f"host_vars: {name!r} is not taken; known are {', '.join(HOST_VARIABLES)}. Any Ansible variable can "
+                "be given as trusted_vars=, by code that is trusted to decide what runs here"
             )
-        if not isinstance(value, str) or not value:
-            raise Invalid(f"the host variable {name!r} must be a text")
+        if not isinstance(value, str):
+            raise Invalid(f"host_vars: {name} must be a text, not {shown(value)}")
         if name == "become_method" and value not in _METHODS:
-            raise Invalid(f"become_method {value!r} is not known; choose one of {', '.join(_METHODS)}")
+            raise Invalid(f"host_vars: become_method {shown(value)} is not known; choose one of {', '.join(_METHODS)}")
         if name == "become_user":
-            check_account("become_user", value)
-        if name == "interpreter" and not (value.startswith("/") and value.isprintable() and " " not in value):
-            raise Invalid(f"interpreter {value!r} must be the full path of Python, like /usr/bin/python3")
+            check_account("host_vars: become_user", value)
+        if name == "interpreter" and not _INTERPRETER.fullmatch(value):
+            raise Invalid(
+                f"host_vars: interpreter {shown(value)} must be the full path of Python, like /usr/bin/python3"
+            )
     return variables
 
 
-def _trusted(values: Any) -> tuple[tuple[str, str], ...]:
+def _trusted(values: Mapping[str, str] | Iterable[tuple[str, str]] | None) -> tuple[tuple[str, str], ...]:
     """Pairs of texts, sorted: kept apart from `Variables`, which refuses `ansible_*` names."""
-    return tuple(sorted((str(name), str(value)) for name, value in dict(values or {}).items()))
+    try:
+        pairs = dict(values or {}).items()
+    except (TypeError, ValueError):
+        raise Invalid("trusted_vars must be a mapping of Ansible's names to texts") from None
+    found = []
+    for name, value in pairs:
+        if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+            raise Invalid(f"trusted_vars: {shown(name)} is not the name of a variable, like ansible_python_interpreter")
+        if name in OURS:
+            raise Invalid(
+                f"trusted_vars: {name} would change how the connection is checked; use the client's own fields "
+                "(address, connection …), and ~/.ssh/config for the rest"
+            )
+        if not isinstance(value, str | int) or "\x00" in str(value):
+            raise Invalid(f"trusted_vars: {name} must be a text, a whole number, True or False")
+        found.append((name, str(value)))
+    return tuple(sorted(found))
 
 
-def check_key_line(_instance: Any, _attribute: Any, value: object) -> None:
-    parts = value.split() if isinstance(value, str) else []
-    if value and (len(parts) < 2 or "\n" in str(value)):
-        raise Invalid(f"the host key {value!r} must be one line of type and key, like 'ssh-ed25519 AAAA…'")
+def _tags(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(as_texts(values, "tags")))
+
+
+def as_key_line(value: str) -> str:
+    """A line of a public key as type and base64: the comment that follows in files is dropped."""
+    if not isinstance(value, str):
+        return value
+    line = value.strip(" \t\r\n")
+    return " ".join(line.split()[:2]) if line.isprintable() else value
+
+
+def check_key_line(_instance: Any, _attribute: Attribute[Any] | None, value: object) -> None:
+    """A validator for an ssh host key as type and base64, or "". That it really is a key is for whoever pins it."""
+    if value != "" and not (isinstance(value, str) and _KEY_LINE.fullmatch(value)):
+        raise Invalid(
+            f"host_key {shown(value)} must be one line of type and key, like 'ssh-ed25519 AAAA…', as "
+            "`cat /etc/ssh/ssh_host_ed25519_key.pub` shows it on the host"
+        )
 
 
 @frozen
@@ -76,22 +135,31 @@ class Client:
     not root. `bandwidth_limit` is in KiB/s, for what the client sends.
 
     `host_vars` takes only what cannot run anything on the controller (see `HOST_VARIABLES`);
-    `trusted_vars` takes any Ansible variable, as it stands, so it is as powerful as code.
+    `trusted_vars` takes any other Ansible variable, as it stands, so it is as powerful as code; but for those
+    that keep the connection checked.
     """
 
     hostname: str = field(validator=checked(check_host, "the hostname"))
-    connection: str = field(default="ssh", kw_only=True, validator=one_of("connection", ("ssh", "local")), metadata={EXECUTES: True})
-    address: str = field(default="", kw_only=True, validator=optional(check_host, "address"), metadata={EXECUTES: True})
+    connection: str = field(
+        default="ssh", kw_only=True, validator=one_of("connection", ("ssh", "local")), metadata={EXECUTES: True}
+    )
+    address: str = field(
+        default="", kw_only=True, validator=maybe_empty(check_host, "address"), metadata={EXECUTES: True}
+    )
     port: int | None = field(default=None, kw_only=True, validator=whole_number("port", least=1, most=65535, none=True))
     user: str | None = field(default=None, kw_only=True, validator=optional(check_account, "user"))
     become: bool | None = field(default=None, kw_only=True, validator=truth("become", none=True))
-    become_password: Secret | None = field(default=None, kw_only=True, converter=as_secret, metadata={SEALED: True})
+    become_password: Secret | None = field(
+        default=None, kw_only=True, converter=wrapped_secret, validator=secret_line, metadata={SEALED: True}
+    )
     host_vars: Variables = field(default=None, kw_only=True, converter=_host_variables, metadata={EXECUTES: True})
     trusted_vars: tuple[tuple[str, str], ...] = field(
-        default=(), kw_only=True, converter=_trusted, repr=False, metadata={EXECUTES: True}
+        default=(), kw_only=True, converter=_trusted, repr=False, metadata={EXECUTES: True, SEALED: True}
     )
-    tags: tuple[str, ...] = field(default=(), kw_only=True, converter=as_texts)
-    bandwidth_limit: int | None = field(default=None, kw_only=True, validator=whole_number("bandwidth_limit", least=1, none=True))
+    tags: tuple[str, ...] = field(default=(), kw_only=True, converter=_tags)
+    bandwidth_limit: int | None = field(
+        default=None, kw_only=True, validator=whole_number("bandwidth_limit", least=1, most=2**31, none=True)
+    )
     enabled: bool = field(default=True, kw_only=True, validator=truth("enabled"))
 
     id: int | None = observed()
@@ -101,7 +169,7 @@ class Client:
     borg_version: str = observed("")
     facts: Variables = observed(None, converter=as_variables)
     #: The pinned ssh host key ("ssh-ed25519 AAAA…"); may be given to `add`.
-    host_key: str = observed("", validator=check_key_line)
+    host_key: str = observed("", converter=as_key_line, validator=check_key_line)
     #: The client's own ssh key, made at preparation ("ssh-ed25519 AAAA…").
     public_key: str = observed("")
     prepared_at: datetime | None = observed(converter=as_utc)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+import attrs
 from attrs import field, frozen
 
 from ..errors import Invalid
-from .fields import EXECUTES, SEALED, as_id, as_ids, as_utc, name_of, observed, truth, whole_number
-from .variables import Variables, as_variables
+from .client import Client
+from .fields import EXECUTES, SEALED, as_id, as_ids, as_utc, name_of, observed, shown, truth, whole_number
+from .repository import Repository
+from .schedule import Schedule
+from .variables import Variables, as_extra_vars
 
-_COMPRESSION = re.compile(
-    r"(auto,)?(none|lz4|zstd(,([1-9]|1[0-9]|2[0-2]))?|zlib(,[0-9])?|lzma(,[0-9])?)"
-)
-_WITHIN = re.compile(r"[1-9][0-9]{0,4}[HdwmMyS]")
+_COMPRESSION = re.compile(r"(auto,)?(none|lz4|zstd(,([1-9]|1[0-9]|2[0-2]))?|zlib(,[0-9])?|lzma(,[0-9])?)")
+_WITHIN = re.compile(r"[1-9][0-9]{0,4}[Hdwmy]")
+#: A year: a backup that takes longer is not one any more.
+_LONGEST = 366 * 24 * 3600
 
 
 def _count(what: str) -> Any:
@@ -40,12 +44,31 @@ class Retention:
     @within.validator
     def _check_within(self, _attribute: Any, value: object) -> None:
         if value != "" and not (isinstance(value, str) and _WITHIN.fullmatch(value)):
-            raise Invalid(f"within {value!r} cannot be read; give a number and one of H, d, w, m, y, like '2d'")
+            raise Invalid(f"within {shown(value)} cannot be read; give a number and one of H, d, w, m, y, like '2d'")
 
 
 def as_retention(value: Retention | Mapping[str, Any] | None) -> Retention | None:
     """A mapping of its fields as a `Retention`."""
-    return Retention(**value) if isinstance(value, Mapping) else value
+    if value is None or isinstance(value, Retention):
+        return value
+    known = [attribute.name for attribute in attrs.fields(Retention)]
+    if not isinstance(value, Mapping) or any(name not in known for name in value):
+        raise Invalid(f"retention {shown(value)} must be a Retention, or a mapping of {', '.join(known)}")
+    return Retention(**value)
+
+
+def _repository(value: Repository | int) -> int:
+    found: int = as_id(value, "repository", Repository)
+    return found
+
+
+def _schedule(value: Schedule | int | None) -> int | None:
+    found: int | None = as_id(value, "schedule", Schedule)
+    return found
+
+
+def _clients(values: Iterable[Client | int] | Client | int) -> tuple[int, ...]:
+    return as_ids(values, "clients", Client)
 
 
 @frozen
@@ -58,16 +81,16 @@ class Policy:
     """
 
     name: str = field(validator=name_of("the policy's name"))
-    type: str = field(validator=name_of("the policy's type"), kw_only=False)
-    repository: int = field(converter=as_id, kw_only=True)
-    clients: tuple[int, ...] = field(default=(), kw_only=True, converter=as_ids)
-    schedule: int | None = field(default=None, kw_only=True, converter=as_id)
+    type: str = field(validator=name_of("the policy's type"))
+    repository: int = field(converter=_repository, kw_only=True)
+    clients: tuple[int, ...] = field(default=(), kw_only=True, converter=_clients)
+    schedule: int | None = field(default=None, kw_only=True, converter=_schedule)
     retention: Retention | None = field(default=None, kw_only=True, converter=as_retention)
     extra_vars: Variables = field(
-        default=None, kw_only=True, converter=as_variables, metadata={SEALED: True, EXECUTES: True}
+        default=None, kw_only=True, converter=as_extra_vars, metadata={SEALED: True, EXECUTES: True}
     )
     compression: str = field(default="zstd,3", kw_only=True)
-    timeout: int = field(default=24 * 3600, kw_only=True, validator=whole_number("timeout", least=1))
+    timeout: int = field(default=24 * 3600, kw_only=True, validator=whole_number("timeout", least=1, most=_LONGEST))
     retries: int = field(default=2, kw_only=True, validator=whole_number("retries", most=20))
     enabled: bool = field(default=True, kw_only=True, validator=truth("enabled"))
 
@@ -80,13 +103,13 @@ class Policy:
 
     @repository.validator
     def _check_repository(self, _attribute: Any, value: object) -> None:
-        if not isinstance(value, int):
+        if value is None:
             raise Invalid("a policy needs a repository: give the object that repositories.add gave back, or its id")
 
     @compression.validator
     def _check_compression(self, _attribute: Any, value: object) -> None:
         if not isinstance(value, str) or not _COMPRESSION.fullmatch(value):
             raise Invalid(
-                f"compression {value!r} is not known; choose none, lz4, zstd,1 to zstd,22, zlib,0 to zlib,9 or "
+                f"compression {shown(value)} is not known; choose none, lz4, zstd,1 to zstd,22, zlib,0 to zlib,9 or "
                 "lzma,0 to lzma,9, each also as auto,…"
             )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ..errors import Invalid
 from ..secret import Secret, as_secret
-from .client import check_key_line
+from .client import as_key_line, check_key_line
 from .fields import (
     EXECUTES,
     SEALED,
@@ -20,12 +20,16 @@ from .fields import (
     observed,
     one_of,
     optional,
+    secret_line,
     truth,
     whole_number,
+    wrapped_secret,
 )
 from .location import Location
 from .variables import Variables, as_variables
 
+#: Holds the vaults on a managed host, unless the path names another account.
+STORAGE_ACCOUNT = "borg"
 ENCRYPTIONS = ("repokey-blake2", "repokey")
 
 
@@ -44,14 +48,16 @@ class Repository:
     Without a passphrase each vault gets a random one of its own, which is the better choice: one given
     here opens the vaults of all clients to each of them. `quota` is in bytes, for each vault.
 
-    On a `managed` host the library makes the account, installs Borg and limits every key; there
-    `admin_user` (root unless the ssh configuration says otherwise) logs in, and `admin_become` None means
-    sudo where that login is not root. `managed=False` is a host without a shell, like a storage box.
+    On a `managed` host the library makes the account (`borg`, if the path names none), installs Borg and
+    limits every key; there `admin_user` (root unless given) logs in, and `admin_become` None means sudo where
+    that login is not root. `managed=False` is a host without a shell, like a storage box.
     """
 
     name: str = field(validator=name_of("the repository's name"))
     path: str = field(validator=checked(_check_path, "path"), metadata={EXECUTES: True})
-    passphrase: Secret | None = field(default=None, kw_only=True, converter=as_secret, metadata={SEALED: True})
+    passphrase: Secret | None = field(
+        default=None, kw_only=True, converter=wrapped_secret, validator=secret_line, metadata={SEALED: True}
+    )
     encryption: str = field(default="repokey-blake2", kw_only=True, validator=one_of("encryption", ENCRYPTIONS))
     append_only: bool = field(default=True, kw_only=True, validator=truth("append_only"))
     shared: bool = field(default=False, kw_only=True, validator=truth("shared"))
@@ -60,7 +66,7 @@ class Repository:
     admin_user: str | None = field(default=None, kw_only=True, validator=optional(check_account, "admin_user"))
     admin_become: bool | None = field(default=None, kw_only=True, validator=truth("admin_become", none=True))
     admin_become_password: Secret | None = field(
-        default=None, kw_only=True, converter=as_secret, metadata={SEALED: True}
+        default=None, kw_only=True, converter=wrapped_secret, validator=secret_line, metadata={SEALED: True}
     )
     enabled: bool = field(default=True, kw_only=True, validator=truth("enabled"))
 
@@ -68,7 +74,7 @@ class Repository:
     revision: int = observed(0)
     ready: bool = observed(False)
     #: The pinned ssh host key of the repository's host; may be given to `add`.
-    host_key: str = observed("", validator=check_key_line)
+    host_key: str = observed("", converter=as_key_line, validator=check_key_line)
     borg_version: str = observed("")
     facts: Variables = observed(None, converter=as_variables)
 
@@ -77,11 +83,17 @@ class Repository:
             raise Invalid("the passphrase is empty; leave it out, and each vault gets a random one")
         if self.location.local and not self.managed:
             raise Invalid("managed=False is for a repository on another host; a folder on the client needs no host")
+        if self.managed and not self.location.absolute:
+            raise Invalid(
+                f"path {self.path!r} begins in a home; on a managed host, where the library makes the folder, give the "
+                "whole path from / on. For a host without a shell, like a storage box, say managed=False"
+            )
 
     @property
     def location(self) -> Location:
-        """The path, taken apart."""
-        return Location.parse(self.path)
+        """The path, taken apart. The account is `borg` on a managed host, if the path names none."""
+        found = Location.parse(self.path)
+        return evolve(found, user=STORAGE_ACCOUNT) if self.managed and not found.local and not found.user else found
 
 
 @frozen

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from attrs import field, frozen
 
-from .fields import one_of, truth, whole_number
+from ..errors import Invalid
+from .fields import one_of, shown, truth, whole_number
+
+
+def _delays(values: Iterable[int]) -> tuple[int, ...]:
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise Invalid(f"retry_delays must be a list of seconds, like (10, 60), not {shown(values)}")
+    return tuple(values)
 
 
 @frozen(kw_only=True)
@@ -28,4 +38,10 @@ class Settings:
     #: Seconds after which an engine that gave no sign of life has lost its jobs.
     lease: int = field(default=60, validator=whole_number("lease", least=5, most=3600))
     #: Seconds before the first and the second try again; later ones wait as long as the last.
-    retry_delays: tuple[int, ...] = field(default=(10, 60), converter=tuple)
+    retry_delays: tuple[int, ...] = field(default=(10, 60), converter=_delays)
+
+    @retry_delays.validator
+    def _check_delays(self, attribute: Any, value: tuple[int, ...]) -> None:
+        check = whole_number("retry_delays: the delay", most=86400)
+        for delay in value:
+            check(self, attribute, delay)
