@@ -1,0 +1,94 @@
+"""Plain ansible-playbook in a checkout, against a real host that has Borg and an empty vault."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab import Host, Lab
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PASSPHRASE = "canary-passphrase"
+VAULT = "/srv/backup/plain"
+
+
+class Plain:
+    """A folder that looks like a checkout to Ansible, with an inventory of one host."""
+
+    def __init__(self, folder: Path, lab: Lab, host: Host) -> None:
+        self.folder, self.host, self._count = folder, host, 0
+        for name in (".ansible", "ansible.cfg", "playbooks", "plugins", "roles"):
+            (folder / name).symlink_to(ROOT / name)
+        (folder / "hosts").write_text(f"web1.example.org ansible_host={host.name}\n")
+        self.environment = {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(folder),
+            "LANG": "C.UTF-8",
+            "ANSIBLE_SSH_COMMON_ARGS": f"-F {lab.ssh_config_file}",
+            "ANSIBLE_NOCOLOR": "1",
+        }
+
+    def sh(self, command: str) -> subprocess.CompletedProcess[str]:
+        """A command line as it stands in the documentation."""
+        return self._run(["bash", "-euo", "pipefail", "-c", command])
+
+    def backup(self, type: str, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+        """Run playbooks/backup.yml for a policy type, into a new archive. Values are data, as in the library."""
+        self._count += 1
+        self.archive = f"{type}-{self._count}"
+        shared = {"borg_repository": VAULT, "borg_passphrase": PASSPHRASE, "borg_archive": self.archive}
+        given = {f"policy_{type}_{name}": _unsafe(value) for name, value in variables.items()}
+        (self.folder / "vars.json").write_text(json.dumps({**shared, **given}))
+        argv = ["ansible-playbook", "-i", "hosts", "playbooks/backup.yml", "-e", "@vars.json"]
+        argv += ["-e", f"cyborg_role=cyborg.backup.policy_{type}", *arguments]
+        return self._run(argv)
+
+    def _run(self, argv: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            argv,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def borg(self, *arguments: str) -> str:
+        """What Borg itself says on the host."""
+        env = {"BORG_PASSPHRASE": PASSPHRASE, "LANG": "C.UTF-8"}
+        done: subprocess.CompletedProcess[str] = self.host.run(["borg", *arguments], env=env)
+        return done.stdout
+
+    def saved(self, archive: str = "") -> dict[str, str]:
+        """The paths in an archive (the last one), and of each whether it is a folder (d), file (-) or link (l)."""
+        listed = self.borg("list", "--json-lines", f"{VAULT}::{archive or self.archive}")
+        return {entry["path"]: entry["type"] for entry in map(json.loads, listed.splitlines())}
+
+    def archives(self) -> list[str]:
+        return self.borg("list", "--short", VAULT).split()
+
+
+def _unsafe(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"__ansible_unsafe": value}
+    if isinstance(value, list):
+        return [_unsafe(item) for item in value]
+    return {key: _unsafe(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+@pytest.fixture(scope="module")
+def plain(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plain]:
+    host = lab.host(borg="1.2")
+    made = Plain(tmp_path_factory.mktemp("plain"), lab, host)
+    host.run(["mkdir", "-p", "/srv/backup"])
+    made.borg("init", "--encryption", "repokey-blake2", VAULT)
+    yield made
+    host.remove()
