@@ -56,7 +56,7 @@ def take_piece(folder, draft, offset, data):
         file.seek(offset)
         try:
             while data:
-                data = data[file.write(data):]
+                data = data[file.write(data) :]
         except OSError as error:
             unlink_if_there(folder, draft)
             raise Refused("client_full", "The binary cannot be written to %s: %s." % (FOLDER, os.strerror(error.errno)))

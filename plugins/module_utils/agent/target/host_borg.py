@@ -3,8 +3,9 @@
 
 import os
 import re
+import sys
 
-from .host_tools import find_program, last_line, said
+from .host_tools import find_program, last_line, plain_environment, said
 
 #: In this order: a Debian can have dnf installed, a Fedora no apt-get that works.
 MANAGERS = ("apt-get", "dnf", "zypper", "pacman", "apk")
@@ -68,6 +69,8 @@ def op_host_borg(request):
     return {
         "state": "done",
         "uid": os.getuid(),
+        "home": plain_environment()["HOME"],
+        "python": sys.executable or "/usr/bin/python3",
         "borg": borg_here(),
         "manager": manager,
         "missing": programs_missing(request.get("wanted") or []),

@@ -20,7 +20,10 @@ def op_host_facts(request):
     try:
         account = pwd.getpwuid(os.getuid())
     except KeyError:
-        message = "The account with uid %d that logs in has no entry in the user database, so it has no home folder." % os.getuid()
+        message = (
+            "The account with uid %d that logs in has no entry in the user database, so it has no home folder."
+            % os.getuid()
+        )
         raise Refused("invalid", message)
     uname = os.uname()
     borg = borg_here()
@@ -28,7 +31,7 @@ def op_host_facts(request):
         "uid": os.getuid(),
         "user": account.pw_name,
         "home": account.pw_dir,
-        "python": {"path": os.path.realpath(sys.executable or ""), "version": "%d.%d.%d" % sys.version_info[:3]},
+        "python": {"path": sys.executable or "", "version": "%d.%d.%d" % sys.version_info[:3]},
         "os": system(),
         "kernel": uname.release,
         "machine": uname.machine,
@@ -40,7 +43,7 @@ def op_host_facts(request):
         "borg_version": borg["version"],
         "borg_problem": borg["problem"],
         "systemd": os.path.isdir("/run/systemd/system"),
-        "memory_folder": memory_folder(),
+        "memory_folders": memory_folders(),
         "tar": find_program("tar"),
         "bash": find_program("bash"),
         "ssh": find_program("ssh"),
@@ -116,8 +119,8 @@ def addresses():
     return found[:MANY]
 
 
-def memory_folder():
-    """Where secret files of a job can lie without reaching a disk: /run for root, else /dev/shm; "" if neither is in memory."""
+def memory_folders():
+    """Those of /run and /dev/shm that lie in memory: secret files of a job may lie there, and nowhere else."""
     kinds = {}
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as file:
@@ -125,12 +128,8 @@ def memory_folder():
                 before, _, after = line.partition(" - ")
                 kinds[before.split()[4]] = after.split()[0]
     except OSError:
-        return ""
-    places = ("/run", "/dev/shm") if os.getuid() == 0 else ("/dev/shm",)
-    for place in places:
-        if kinds.get(place) in ("tmpfs", "ramfs"):
-            return place
-    return ""
+        return []
+    return [place for place in ("/run", "/dev/shm") if kinds.get(place) in ("tmpfs", "ramfs")]  # noqa: S108
 
 
 def sudo_logs_input():

@@ -24,13 +24,26 @@ PACKAGES = {
 
 #: What each says when somebody else is at work with it; apk and the newer apt wait by themselves.
 BUSY = (
-    "Could not get lock", "Unable to acquire the dpkg", "Unable to lock directory", "is locked by",
-    "System management is locked", "unable to lock database", "Unable to lock database", "Failed to obtain the transaction lock",
+    "Could not get lock",
+    "Unable to acquire the dpkg",
+    "Unable to lock directory",
+    "is locked by",
+    "System management is locked",
+    "unable to lock database",
+    "Unable to lock database",
+    "Failed to obtain the transaction lock",
 )
 
 APT = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=%d" % PATIENCE, "-o", "Dpkg::Use-Pty=0"]
 #: Settings of a package that the administrator changed stay as they are: nobody is there to be asked.
-APT_INSTALL = ["-y", "-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold", "--no-install-recommends"]
+APT_INSTALL = [
+    "-y",
+    "-o",
+    "Dpkg::Options::=--force-confdef",
+    "-o",
+    "Dpkg::Options::=--force-confold",
+    "--no-install-recommends",
+]
 APK = ["apk", "--no-progress", "--wait", "%d" % PATIENCE]
 
 
@@ -42,31 +55,35 @@ def steps_of(manager, packages, refresh, update):
     """
     if manager == "apt-get":
         env = {"DEBIAN_FRONTEND": "noninteractive"}
-        install = APT + ["install"] + APT_INSTALL + packages
-        return ([(APT + ["update"], env)] if refresh or update else []) + [(install, env)]
+        install = [*APT, "install", *APT_INSTALL, *packages]
+        return ([([*APT, "update"], env)] if refresh or update else []) + [(install, env)]
     if manager == "dnf":
         fresh = ["--refresh"] if refresh else []
-        install = ["dnf", "-y", "--setopt=install_weak_deps=False"] + fresh + ["install"] + packages
-        return [(install, {})] + ([(["dnf", "-y", "--refresh", "upgrade"] + packages, {})] if update else [])
+        install = ["dnf", "-y", "--setopt=install_weak_deps=False", *fresh, "install", *packages]
+        return [(install, {})] + ([(["dnf", "-y", "--refresh", "upgrade", *packages], {})] if update else [])
     if manager == "zypper":
         env = {"ZYPP_LOCK_TIMEOUT": "%d" % PATIENCE}
         zypper = ["zypper", "--non-interactive"]
-        first = [(zypper + ["refresh"], env)] if refresh else []
-        return first + [(zypper + (["update"] if update else ["install"]) + ["--no-recommends"] + packages, env)]
+        first = [([*zypper, "refresh"], env)] if refresh else []
+        return [*first, (zypper + (["update"] if update else ["install"]) + ["--no-recommends"] + packages, env)]
     if manager == "pacman":
         # Fresh lists below old packages are what Arch calls a partial upgrade, which breaks hosts: they are fetched only
         # where there are none at all.
         sync = "-Sy" if refresh and lists_missing(manager) else "-S"
-        return [(["pacman", sync, "--noconfirm", "--noprogressbar", "--needed"] + packages, {})]
+        return [(["pacman", sync, "--noconfirm", "--noprogressbar", "--needed", *packages], {})]
     if manager == "apk":
-        first = [(APK + ["update"], {})] if refresh or update else []
-        return first + [(APK + ["add"] + (["--upgrade"] if update else []) + packages, {})]
+        first = [([*APK, "update"], {})] if refresh or update else []
+        return [*first, (APK + ["add"] + (["--upgrade"] if update else []) + packages, {})]
     raise Refused("unsupported", "The package manager %s is not known." % manager)
 
 
 def hint(manager, text):
     """What a person can do about a package that the host's sources do not have."""
-    if "borgbackup" in text and manager == "dnf" and ("No match for argument" in text or "Unable to find a match" in text):
+    if (
+        "borgbackup" in text
+        and manager == "dnf"
+        and ("No match for argument" in text or "Unable to find a match" in text)
+    ):
         return " It is in EPEL: enable that repository (dnf install epel-release), or give a binary (borg_binary)."
     if manager == "apt-get" and "Unable to locate package" in text:
         return " Add a source that has it (on Ubuntu it is in universe), or give a binary (borg_binary)."
@@ -81,7 +98,7 @@ def tell(line):
     """A line for people: what follows us reads our stderr."""
     data = line.rstrip("\n").encode("utf-8", "replace") + b"\n"
     while data:
-        data = data[os.write(2, data):]
+        data = data[os.write(2, data) :]
 
 
 def run_step(argv, env, folder):
@@ -93,10 +110,17 @@ def run_step(argv, env, folder):
     """
     path = find_program(argv[0]) or argv[0]
     name = ".install.%d" % os.getpid()
-    end = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    end = os.open(
+        name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder
+    )
     os.unlink(name, dir_fd=folder)
     running = subprocess.Popen(
-        [path] + argv[1:], stdin=subprocess.DEVNULL, stdout=end, stderr=end, env=plain_environment(env), cwd="/",
+        [path, *argv[1:]],
+        stdin=subprocess.DEVNULL,
+        stdout=end,
+        stderr=end,
+        env=plain_environment(env),
+        cwd="/",
         start_new_session=True,
     )
     kept, at, rest, code = [], 0, b"", None
@@ -163,7 +187,9 @@ def op_host_install(request):
         message = "%s does not run (%s); repair or remove it." % (found["path"], found["problem"])
         raise Refused("install_failed", message)
     if still:
-        raise Refused("install_failed", "%s has ended well, and still there is no %s." % (manager, " and no ".join(still)))
+        raise Refused(
+            "install_failed", "%s has ended well, and still there is no %s." % (manager, " and no ".join(still))
+        )
     after = borg_here()
     return {"state": "done", "borg": after, "installed": missing, "changed": bool(missing) or before != after}
 
@@ -186,6 +212,8 @@ def install(manager, packages, update, patience, folder):
             break
         # The lists may be older than the packages that the server has now.
         refresh = True
-    why = last_line("\n".join(line for line in text.splitlines() if line[:2] in ("E:", "ER", "Er", "er"))) or last_line(text)
+    why = last_line("\n".join(line for line in text.splitlines() if line[:2] in ("E:", "ER", "Er", "er"))) or last_line(
+        text
+    )
     message = "%s ended with %d: %s.%s" % (" ".join(argv[:1]), code, why.rstrip("."), hint(manager, text))
     raise Refused("install_failed", message)

@@ -7,6 +7,7 @@ import stat
 
 from .frame import Refused
 from .host_tools import find_program, last_line, open_way, plain_environment, read_whole, said, take_lock
+import contextlib
 
 #: A public key file is one line of some hundred bytes; of a longer one only its beginning is told.
 LIMIT = 16384
@@ -23,7 +24,9 @@ def op_host_key(request):
     """Makes the pair unless it is there; tells the public half as it stands in its file."""
     name = request["name"]
     if not re.match(r"[a-z0-9][a-z0-9._-]{0,62}\Z", name) or name.endswith((".pub", ".lock")):
-        raise Refused("invalid", "A key's name is made of small letters, digits, dots and dashes, and does not end in .pub.")
+        raise Refused(
+            "invalid", "A key's name is made of small letters, digits, dots and dashes, and does not end in .pub."
+        )
     path = key_folder()
     reply = {"state": "done", "folder": path, "path": path + "/" + name, "created": False, "public": None}
     if request.get("check"):
@@ -43,7 +46,11 @@ def op_host_key(request):
     safe_private_key(folder, name, path)
     public = read_whole(folder, name + ".pub", 4 * 1024 * 1024)
     if public is None:
-        raise Refused("missing", "%s/%s.pub is missing beside its private key; remove the private key, and a new pair is made." % (path, name))
+        raise Refused(
+            "missing",
+            "%s/%s.pub is missing beside its private key; remove the private key, and a new pair is made."
+            % (path, name),
+        )
     reply["public"] = public[:LIMIT].decode("utf-8", "replace")
     reply["size"] = len(public)
     return reply
@@ -55,7 +62,9 @@ def open_keys(path):
     if os.fstat(folder).st_uid != os.getuid():
         raise Refused("unsafe_directory", "%s does not belong to the account that uses it; chown it." % path, path=path)
     if mode & 0o077:
-        raise Refused("unsafe_directory", "%s can be read by others (mode %04o); chmod 0700 it." % (path, mode), path=path)
+        raise Refused(
+            "unsafe_directory", "%s can be read by others (mode %04o); chmod 0700 it." % (path, mode), path=path
+        )
     return folder
 
 
@@ -77,7 +86,7 @@ def make_pair(folder, path, name, request):
         remove_draft(folder, draft)
         # Through the fd of the folder that was examined, so that nobody can exchange it meanwhile.
         target = "/proc/self/fd/%d/%s" % (folder, draft)
-        code, _, err = said([keygen, "-q"] + kind + ["-N", "", "-C", comment, "-f", target], 60, fds=(folder,))
+        code, _, err = said([keygen, "-q", *kind, "-N", "", "-C", comment, "-f", target], 60, fds=(folder,))
         if code == 0:
             break
         why = last_line(err) or "exit code %s" % code
@@ -93,17 +102,20 @@ def make_pair(folder, path, name, request):
 
 def remove_draft(folder, draft):
     for name in (draft, draft + ".pub"):
-        try:
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=folder)
-        except FileNotFoundError:
-            pass
 
 
 def safe_private_key(folder, name, path):
     status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     if not stat.S_ISREG(status.st_mode) or status.st_uid != os.getuid():
-        raise Refused("unsafe_directory", "%s/%s is no plain file of the account that uses it; remove it." % (path, name))
+        raise Refused(
+            "unsafe_directory", "%s/%s is no plain file of the account that uses it; remove it." % (path, name)
+        )
     if status.st_mode & 0o077:
         message = "%s/%s can be read by others (mode %04o); chmod 0600 it, or remove it so that a new one is made." % (
-            path, name, stat.S_IMODE(status.st_mode))
+            path,
+            name,
+            stat.S_IMODE(status.st_mode),
+        )
         raise Refused("unsafe_directory", message)

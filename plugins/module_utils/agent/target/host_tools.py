@@ -10,6 +10,7 @@ import subprocess
 import time
 
 from .frame import Refused
+import contextlib
 
 #: Where programs are looked for: the administrator's own first, as everywhere; never what a login happens to set.
 PLACES = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
@@ -44,8 +45,14 @@ def said(argv, seconds=30, stdin=None, env=None, fds=()):
     source = subprocess.DEVNULL if stdin is None else subprocess.PIPE
     try:
         running = subprocess.Popen(
-            argv, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=plain_environment(env),
-            cwd="/", start_new_session=True, pass_fds=fds,
+            argv,
+            stdin=source,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=plain_environment(env),
+            cwd="/",
+            start_new_session=True,
+            pass_fds=fds,
         )
     except OSError as error:
         return None, "", os.strerror(error.errno)
@@ -70,12 +77,13 @@ def shown(path):
     return data.decode("utf-8", "replace")
 
 
-def open_way(path, make, owner=None, mode=0o755):
-    """An fd of a folder whose every part is a folder, no link, of root's or ours, and that nobody else can exchange.
+def open_way(path, make, owner=None, mode=0o755, trusted=()):
+    """An fd of a folder whose every part is a folder, no link, of somebody trusted, and that nobody else can exchange.
 
     :param make: make what is missing (0755, root's or ours); else `Refused` ``missing``
     :param owner: (uid, gid) of the last part where it is made
     :param mode: of the last part where it is made
+    :param trusted: uids whose folders are taken; root's and ours always are
     """
     parts = [part for part in os.fsencode(path).split(b"/") if part]
     here, so_far = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), b""
@@ -90,13 +98,29 @@ def open_way(path, make, owner=None, mode=0o755):
             os.close(here)
         here = below
         status = os.fstat(here)
-        allowed = {0, os.getuid(), owner[0] if owner and last else 0}
-        if status.st_uid not in allowed:
-            raise Refused("unsafe_directory", "%s belongs to uid %d." % (shown(so_far), status.st_uid), path=shown(so_far))
+        if status.st_uid not in (0, os.getuid()) and status.st_uid not in trusted:
+            message = "%s belongs to %s, who could exchange what lies in it." % (
+                shown(so_far),
+                account_name(status.st_uid),
+            )
+            raise Refused("unsafe_directory", message, path=shown(so_far))
         if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
-            message = "%s can be written by others (mode %04o): chmod go-w it." % (shown(so_far), stat.S_IMODE(status.st_mode))
+            message = "%s can be written by others (mode %04o): chmod go-w it." % (
+                shown(so_far),
+                stat.S_IMODE(status.st_mode),
+            )
             raise Refused("unsafe_directory", message, path=shown(so_far))
     return here
+
+
+def account_name(uid):
+    """Whose uid it is, for people."""
+    import pwd
+
+    try:
+        return "%s (uid %d)" % (pwd.getpwuid(uid).pw_name, uid)
+    except KeyError:
+        return "uid %d" % uid
 
 
 def open_below(parent, part, make, so_far):
@@ -150,10 +174,8 @@ def take_lock(folder, name, seconds, waiting=None):
 def write_whole(folder, name, data, mode, owner=(0, 0)):
     """Replaces a file in an open folder at once, and reads it back. The data is on the disk when this returns."""
     draft = ".%s.%d.new" % (name, os.getpid())
-    try:
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(draft, dir_fd=folder)
-    except FileNotFoundError:
-        pass
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
     try:
         with open(fd, "wb") as file:

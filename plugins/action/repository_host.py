@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A vault on its repository's host: see the documentation in plugins/modules/repository_host.py."""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.cyborg.backup.plugins.module_utils import agent
+from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_setup
+from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Failure
+from ansible_collections.cyborg.backup.plugins.plugin_utils.host_action import HostAction, path, text, texts, truth
+from ansible_collections.cyborg.backup.plugins.plugin_utils.public_key import reduced
+
+#: The state that is asked for -> what the agent does.
+STATES = {
+    "present": "ensure",
+    "granted": "grant",
+    "revoked": "revoke",
+    "absent": "remove",
+    "closed": "close",
+    "open": "open",
+}
+
+
+class ActionModule(HostAction):
+    """Works as root on the repository's host, to which the task is delegated."""
+
+    ARGUMENTS = dict(
+        borg_setup.ARGUMENTS,
+        state={"type": "str", "choices": sorted(STATES), "default": "present"},
+        vault={"type": "int", "required": True},
+        account={"type": "str", "required": True},
+        path={"type": "str", "required": True},
+        quota={"type": "int", "default": 0},
+        append_only={"type": "bool", "default": True},
+        lock_wait={"type": "int", "default": 600},
+        keys={
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "no_log": False,
+            "options": {
+                "name": {"type": "str", "required": True},
+                "mode": {"type": "str", "choices": ["client", "controller"], "default": "client"},
+                "key": {"type": "str", "required": True, "no_log": False},
+                "seconds": {"type": "int"},
+            },
+        },
+        names={"type": "list", "elements": "str", "default": []},
+    )
+
+    def work(self):
+        args, state = self.args, self.args["state"]
+        request = {
+            "do": STATES[state],
+            "check": self.check,
+            "vault": args["vault"],
+            "account": args["account"],
+            "path": args["path"],
+            "names": args["names"],
+            "keys": self._keys(),
+        }
+        setup = borg_setup.BorgSetup(self, "the repository's host")
+        here = {"borg": "", "borg_version": ""}
+        if state == "present":
+            if args["quota"] < 0 or args["lock_wait"] < 0:
+                raise Failure("bad_arguments", "A quota is in bytes and a wait in seconds; neither is below 0.")
+            here = setup.ensure(["borg"])
+            request.update(
+                quota=args["quota"],
+                append_only=args["append_only"],
+                wait=args["lock_wait"],
+                borg=here["borg"],
+                serve=_serve(),
+            )
+        reply = self.ask("host_vault", **request)
+        changes = setup.changes + texts(reply.get("changes"), 64, 1200, "a list of changes")
+        return {
+            "changed": setup.changed or truth(reply.get("changed"), "whether something was changed"),
+            "changes": changes,
+            "notes": setup.notes + texts(reply.get("warnings"), 64, 1200, "a list of warnings"),
+            "path": path(reply.get("path"), "the path of a vault"),
+            "tag": text(reply.get("tag"), 12, "a vault's tag", r"[0-9a-f]{12}"),
+            "busy": truth(reply.get("busy"), "whether the vault is in use"),
+            "borg": here["borg"],
+            "borg_version": here["borg_version"],
+        }
+
+    def _keys(self):
+        """The keys, each parsed once more here: this is the last place before authorized_keys."""
+        keys = []
+        for given in self.args["keys"]:
+            # In check mode a key may not have been made yet.
+            if self.check and not given["key"]:
+                continue
+            keys.append(dict(given, key=reduced(given["key"], "the caller")))
+        names = [key["name"] for key in keys]
+        if len(set(names)) != len(names):
+            raise Failure("bad_arguments", "Each key of a vault needs a name of its own: %s." % ", ".join(names))
+        return keys
+
+
+def _serve():
+    """The program that sshd runs for our keys on the repository's host."""
+    place = os.path.join(os.path.dirname(agent.__file__), "target", "host_serve.py")
+    with open(place, encoding="ascii") as file:
+        return file.read()

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Written by cyborg; sshd runs it for each of its keys. It lets one Borg at a time serve one vault, and nothing else.
+
+Whoever holds the kernel's lock on the vault is the only one to write it: a lock that Borg itself keeps in the vault
+can be broken by any client, this one cannot, and it is let go when its holder dies, whatever way.
+
+    serve --vault TAG --mode client|controller
+"""
+
+import fcntl
+import json
+import os
+import re
+import select
+import shlex
+import sys
+import time
+
+STATE = "/var/lib/cyborg"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#: What Borg's client may ask of the far side: how much it says.
+LEVELS = ("--critical", "--error", "--warning", "--info", "--debug")
+
+
+def refuse(message):
+    # Borg shows it to its user as "Remote: cyborg: ...".
+    sys.stderr.write("cyborg: %s\n" % message)
+    sys.stderr.flush()
+    os._exit(75)
+
+
+def main(argv):
+    os.umask(0o077)
+    if len(argv) != 4 or argv[0] != "--vault" or argv[2] != "--mode" or argv[3] not in ("client", "controller"):
+        refuse("this key's line in authorized_keys is damaged; prepare the repository again.")
+    tag, mode = argv[1], argv[3]
+    about = read(tag)
+    level = asked(os.environ.get("SSH_ORIGINAL_COMMAND", ""))
+    look(tag, mode)
+    lock(tag, int(about["wait"]))
+    look(tag, mode)  # it may have been closed while we waited
+    borg = find(about["borg"])
+    command = [borg, "serve", *level, "--restrict-to-repository", about["path"]]
+    if mode == "client":
+        if about["append_only"]:
+            command.append("--append-only")
+        if about["quota"]:
+            command += ["--storage-quota", "%d" % about["quota"]]
+    os.execve(borg, command, {"PATH": PATH, "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8", "TZ": "UTC"})
+
+
+def read(tag):
+    if re.match(r"[0-9a-f]{12}\Z", tag):
+        try:
+            with open("%s/vaults/%s" % (STATE, tag), encoding="ascii") as file:
+                return json.load(file)
+        except FileNotFoundError:
+            pass
+    refuse("the vault of this key is not known on this host; prepare the repository again.")
+
+
+def asked(original):
+    """The level of messages; anything but Borg's own call of its far side is refused."""
+    if not original:
+        return []
+    try:
+        words = shlex.split(original)
+    except ValueError:
+        words = []
+    if not words or not os.path.basename(words[0]).startswith("borg") or "serve" not in words[1:]:
+        refuse("this key is for Borg alone; no other command is run with it.")
+    return [word for word in words[1:] if word in LEVELS][:1]
+
+
+def look(tag, mode):
+    if mode == "client" and os.path.lexists("%s/closed/%s" % (STATE, tag)):
+        refuse("vault closed: it is closed to its clients for maintenance; try again later.")
+
+
+def lock(tag, wait):
+    """Takes the lock and keeps it for whom we turn into."""
+    try:
+        fd = os.open("%s/locks/%s" % (STATE, tag), os.O_RDWR | os.O_NOFOLLOW)
+    except OSError as error:
+        refuse("the lock of this vault cannot be opened (%s); prepare the repository again." % os.strerror(error.errno))
+    os.set_inheritable(fd, True)
+    end = time.monotonic() + wait
+    stdin = select.poll()
+    stdin.register(0, 0)
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            pass
+        if time.monotonic() >= end:
+            refuse("vault busy: another Borg has been at work on it for the %d seconds that this one waited." % wait)
+        if stdin.poll(0):
+            os._exit(75)  # the client has gone
+        time.sleep(0.1)
+
+
+def find(given):
+    for path in [given] + [place + "/borg" for place in PATH.split(":")]:
+        if path and os.access(path, os.X_OK):
+            return path
+    refuse("there is no Borg on this host any more; prepare the repository again.")
+
+
+main(sys.argv[1:])
