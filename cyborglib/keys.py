@@ -54,7 +54,7 @@ def find_keys(
     if standing.file is None:
         raise MissingKey(
             "no key was given for what is sealed in this database; give key=, or set $CYBORG_KEY or "
-            "$CYBORG_KEY_FILE. For a new database cyborglib.Sealer.generate_key() makes one; keep a copy of it elsewhere"
+            "$CYBORG_KEY_FILE. For a new database `Sealer.generate_key()` of cyborglib.sealing makes one"
         )
     return _default(standing.file, standing, folder or _user_folder())
 
@@ -110,7 +110,7 @@ def _given(key: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:
             return read_key_file(Path(key))
         raise Invalid(
             "key= is neither a Fernet key (44 letters of URL-safe base64) nor the path of a file that exists; "
-            "cyborglib.Sealer.generate_key() makes a key"
+            "`Sealer.generate_key()` of cyborglib.sealing makes one"
         ) from None
 
 

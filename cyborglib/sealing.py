@@ -133,6 +133,7 @@ def public_line(private: Secret) -> str:
     return key.public_key().public_bytes(encoding, form).decode()
 
 
+
 def parse_public_key(text: str, *, rsa: bool = False) -> str:
     """The public key in a line that a host gave, as "type base64" and nothing else; a comment is dropped.
 

@@ -5,8 +5,9 @@
 
 from .claiming import Claim
 from .jobs import JobShelf, Queued
+from .reading import ReadShelf
 from .schema import metadata
-from .shelf import ReadShelf, Shelf
+from .shelf import Shelf
 from .store import Store
 
 __all__ = ["Claim", "JobShelf", "Queued", "ReadShelf", "Shelf", "Store", "metadata"]

@@ -13,13 +13,13 @@ from datetime import datetime
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select, text, update
+from sqlalchemy import Connection, insert, literal_column, select, text, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from ..model import Job, JobStatus
 from . import schema
 from .queueing import LATER, READY
-from .shelf import PAGE
+from .reading import PAGE
 from .types import database_ms
 
 
@@ -53,7 +53,8 @@ def idle(connection: Connection, now: datetime) -> bool:
     if connection.scalar(select(table.id).where(_PENDING, table.parked == READY).limit(1)) is not None:
         return False
     late = text("status = 'pending' AND not_before IS NOT NULL")
-    if connection.scalar(select(table.id).where(late, table.parked == LATER, table.not_before <= now).limit(1)) is not None:
+    later = select(table.id).where(late, table.parked == LATER, table.not_before <= now)
+    if connection.scalar(later.limit(1)) is not None:
         return False
     held = _held(connection)
     return not any(place not in held or not held[place] for place in connection.scalars(_PARKED_AT) if place != LATER)
@@ -76,17 +77,17 @@ def claim_some(
     keys = _keys(connection, list(candidates))
     taken: list[int] = []
     parked: dict[str, list[int]] = defaultdict(list)
-    for id in sorted(candidates):
+    for job in sorted(candidates):
         if len(taken) == limit:
             more = True
             break
-        mine = keys[id]
+        mine = keys[job]
         in_the_way = next((key for key, exclusive in mine if key in held and (exclusive or held[key])), None)
         if in_the_way is None:
-            taken.append(id)
+            taken.append(job)
             held.update((key, exclusive or held.get(key, False)) for key, exclusive in mine)
-        elif in_the_way != candidates[id]:
-            parked[in_the_way].append(id)
+        elif in_the_way != candidates[job]:
+            parked[in_the_way].append(job)
     for key, ids in parked.items():
         connection.execute(update(table).where(table.c.id.in_(ids)).values(parked=key))
     if taken:
@@ -101,17 +102,18 @@ def _candidates(
     table, keys = schema.jobs.c, schema.job_keys.c
     query = select(table.id, table.parked).where(_PENDING, table.parked != LATER)
     if only is not None:
-        return dict(connection.execute(query.where(table.id.in_(only))).tuples().all()), False
+        return dict(connection.execute(query.where(table.id.in_(only))).all()), False
     door = select(table.id, table.parked).where(_PENDING, table.parked == READY).order_by(table.id).limit(PAGE)
-    found: dict[int, str] = dict(connection.execute(door).tuples().all())
+    found: dict[int, str] = dict(connection.execute(door).all())
     more = len(found) == PAGE
     for place in connection.scalars(_PARKED_AT).all():
         if place == LATER or held.get(place, False):
             continue  # held alone: nobody parked there can start
-        there = select(table.id, table.parked).where(_PENDING, table.parked == place).order_by(table.id).limit(limit + 1)
+        there = select(table.id, table.parked).where(_PENDING, table.parked == place)
         if place in held:  # by readers: other readers may join them
-            there = there.join(schema.job_keys, keys.job == table.id).where(keys.key == place, keys.exclusive.is_(False))
-        heads = connection.execute(there).tuples().all()
+            readers = (keys.key == place, keys.exclusive.is_(False))
+            there = there.join(schema.job_keys, keys.job == table.id).where(*readers)
+        heads = connection.execute(there.order_by(table.id).limit(limit + 1)).all()
         found.update(heads)
         more = more or len(heads) > limit
     return found, more
@@ -128,7 +130,7 @@ def _held(connection: Connection) -> dict[str, bool]:
 
 def _keys(connection: Connection, ids: Sequence[int]) -> dict[int, list[tuple[str, bool]]]:
     table = schema.job_keys.c
-    found: dict[int, list[tuple[str, bool]]] = {id: [] for id in ids}
+    found: dict[int, list[tuple[str, bool]]] = {job: [] for job in ids}
     for start in range(0, len(ids), PAGE):
         some = ids[start : start + PAGE]
         for job, key, exclusive in connection.execute(
@@ -160,12 +162,7 @@ def _take(
         )
     )
     rows: list[dict[str, Any]] = [
-        {"job": id, "key": key, "exclusive": exclusive} for id in ids for key, exclusive in keys[id]
+        {"job": job, "key": key, "exclusive": exclusive} for job in ids for key, exclusive in keys[job]
     ]
     if rows:
         connection.execute(insert(schema.holds), rows)
-
-
-def let_go(connection: Connection, job: int) -> None:
-    """Free what a job holds."""
-    connection.execute(delete(schema.holds).where(schema.holds.c.job == bindparam("id_")), {"id_": job})

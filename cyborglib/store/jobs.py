@@ -6,18 +6,17 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, text, update
+from sqlalchemy import Connection, RowMapping, func, select, text, update
 
-from ..errors import Invalid, InvalidTransition, JobError, NotFound
+from ..errors import Invalid, JobError
 from ..model import Archive, Job, JobStatus, Progress, Stats
 from ..planning import Key, NewJob
-from . import claiming, queueing, schema, transitions
+from . import claiming, leases, queueing, saying, schema, transitions
 from .claiming import Claim
 from .database import Database
 from .mapped import JOBS
 from .queueing import LATER, READY
-from .shelf import PAGE, ReadShelf
-from .types import database_ms
+from .reading import ReadShelf, pages
 
 _ACTIVE = text(schema.ACTIVE)
 _UNFINISHED = text(schema.UNFINISHED)
@@ -89,7 +88,7 @@ class JobShelf(ReadShelf[Job]):
         with self._database.reading() as connection:
             if limit <= 0 or claiming.idle(connection, now):
                 return []
-        rounds = [None] if only is None else _pages(sorted(only))
+        rounds = [None] if only is None else pages(sorted(only))
         for page in rounds:
             more = True
             while more and len(taken) < limit:
@@ -115,25 +114,13 @@ class JobShelf(ReadShelf[Job]):
 
     def output(self, id: int, lines: Sequence[str], fence: int | None = None) -> None:
         """Lines that a job said, after those it said before; with `fence` only while the job is this engine's."""
-        table = schema.output
         with self._database.transaction() as connection:
-            if fence is not None:
-                owner = select(schema.jobs.c.fence).where(schema.jobs.c.id == id)
-                if connection.scalar(owner) != fence:
-                    raise InvalidTransition(f"job {id} was taken over by another engine: what this one heard is not kept")
-            last = connection.scalar(select(func.max(table.c.n)).where(table.c.job == id)) or 0
-            rows = [{"job": id, "n": last + n, "line": line} for n, line in enumerate(lines, 1)]
-            if rows:
-                connection.execute(insert(table), rows)
+            saying.say(connection, id, lines, fence)
 
     def output_of(self, id: int) -> list[str]:
         """The lines that a job said. Raises `NotFound`."""
-        table = schema.output.c
         with self._database.reading() as connection:
-            lines = list(connection.scalars(select(table.line).where(table.job == id).order_by(table.n)))
-            if not lines and connection.scalar(select(schema.jobs.c.id).where(schema.jobs.c.id == id)) is None:
-                raise NotFound(f"there is no job with the id {id}")
-            return lines
+            return saying.said(connection, id)
 
     # Ending
 
@@ -201,8 +188,8 @@ class JobShelf(ReadShelf[Job]):
         with self._database.reading() as connection:
             if only is None:
                 return connection.scalar(count) or 0
-            pages = _pages(sorted(only))
-            return sum(connection.scalar(count.where(schema.jobs.c.id.in_(page))) or 0 for page in pages)
+            some = (count.where(schema.jobs.c.id.in_(page)) for page in pages(sorted(only)))
+            return sum(connection.scalar(one) or 0 for one in some)
 
     def with_needs(self, ids: Iterable[int]) -> set[int]:
         """Some jobs, and all that they wait for."""
@@ -216,11 +203,9 @@ class JobShelf(ReadShelf[Job]):
         """Those of some jobs at work that somebody asked to cancel."""
         table = schema.jobs.c
         with self._database.reading() as connection:
-            return {
-                id
-                for page in _pages(sorted(ids))
-                for id in connection.scalars(select(table.id).where(table.id.in_(page), table.cancel_requested, _ACTIVE))
-            }
+            asked = select(table.id).where(table.cancel_requested, _ACTIVE)
+            found = (connection.scalars(asked.where(table.id.in_(page))).all() for page in pages(sorted(ids)))
+            return {job for some in found for job in some}
 
     # Leases
 
@@ -230,17 +215,13 @@ class JobShelf(ReadShelf[Job]):
         Lost is whatever lease was over before this, and those of `jobs` that are at work but not this
         engine's any more. On a lost job the engine must not act: another one may have taken it.
         """
-        table = schema.jobs
-        mine = (table.c.owner == owner, _ACTIVE)
         with self._database.transaction() as connection:
-            alive = update(table).where(*mine, table.c.lease_until >= database_ms())
-            connection.execute(alive.values(lease_until=database_ms() + lease * 1000))
-            lost = set(connection.scalars(select(table.c.id).where(*mine, table.c.lease_until < database_ms())))
-            for page in _pages(sorted(jobs)):
-                lost.update(
-                    connection.scalars(select(table.c.id).where(table.c.id.in_(page), _ACTIVE, table.c.owner != owner))
-                )
-            return sorted(lost)
+            return leases.renew(connection, owner, lease, jobs)
+
+    def release(self, owner: str) -> None:
+        """End the leases of an engine that goes away while its jobs go on: the next one takes them over at once."""
+        with self._database.transaction() as connection:
+            leases.release(connection, owner)
 
     def expired(self) -> list[Job]:
         """Jobs at work whose lease is over by the database's clock: their engine is gone, or was asleep.
@@ -248,49 +229,37 @@ class JobShelf(ReadShelf[Job]):
         They still hold what they held; nothing is freed before it is known what became of them.
         """
         with self._database.reading() as connection:
-            return self._select(connection, _ACTIVE, schema.jobs.c.lease_until < database_ms())
+            return self._select(connection, _ACTIVE, leases.OVER)
 
     def adopt(self, id: int, owner: str, lease: int) -> Claim | None:
         """Take over a job whose lease is over, with all it holds; None if it ended, or an engine looks after it."""
-        table = schema.jobs
-        over = (table.c.id == id, _ACTIVE, table.c.lease_until < database_ms())
-        values: dict[str, Any] = {"owner": owner, "fence": table.c.fence + 1}
         with self._database.transaction() as connection:
-            lease_until = database_ms() + lease * 1000
-            done = connection.execute(update(table).where(*over).values(lease_until=lease_until, **values))
-            return Claim(self.get(id), self._fences(connection, [id])[id]) if done.rowcount else None
-
-    def release(self, owner: str) -> None:
-        """End the leases of an engine's jobs now, as it goes away: the next engine may adopt them at once."""
-        table = schema.jobs
-        with self._database.transaction() as connection:
-            connection.execute(update(table).where(table.c.owner == owner, _ACTIVE).values(lease_until=0))
+            if not leases.adopt(connection, id, owner, lease):
+                return None
+            return Claim(self.get(id), self._fences(connection, [id])[id])
 
     # Inside
 
     def _of(self, connection: Connection, ids: Sequence[int]) -> list[Job]:
         """Jobs in the order of the ids given."""
-        found = {job.id: job for page in _pages(ids) for job in self._select(connection, schema.jobs.c.id.in_(page))}
-        return [found[id] for id in ids if id in found]
+        found = {job.id: job for page in pages(ids) for job in self._select(connection, schema.jobs.c.id.in_(page))}
+        return [found[job] for job in ids if job in found]
 
     def _fences(self, connection: Connection, ids: Sequence[int]) -> dict[int, int]:
         table = schema.jobs.c
-        return {
-            id: fence
-            for page in _pages(ids)
-            for id, fence in connection.execute(select(table.id, table.fence).where(table.id.in_(page)))
-        }
+        found: dict[int, int] = {}
+        for page in pages(ids):
+            found |= connection.execute(select(table.id, table.fence).where(table.id.in_(page))).all()
+        return found
 
     def _spread(self, ids: Iterable[int], source: Any, target: Any) -> set[int]:
         seen = set(ids)
         edge = sorted(seen)
         with self._database.reading() as connection:
             while edge:
-                reached = {
-                    id for page in _pages(edge) for id in connection.scalars(select(target).where(source.in_(page)))
-                }
-                edge = sorted(reached - seen)
-                seen |= reached
+                reached = [connection.scalars(select(target).where(source.in_(page))).all() for page in pages(edge)]
+                edge = sorted({job for some in reached for job in some} - seen)
+                seen.update(edge)
         return seen
 
     def _completed(self, connection: Connection, rows: Sequence[RowMapping]) -> list[dict[str, Any]]:
@@ -300,42 +269,15 @@ class JobShelf(ReadShelf[Job]):
         done = [{**row, "after": after[row["id"]], "archives": archives[row["id"]]} for row in rows]
         places = {row["parked"] for row in done if row["status"] is JobStatus.PENDING} - {READY, LATER}
         if places:
-            reasons = _reasons(connection, places)
+            reasons = saying.reasons(connection, places)
             for row in done:
                 if row["status"] is JobStatus.PENDING and row["parked"] in reasons:
                     row["reason"] = reasons[row["parked"]]
         return done
 
     def _linked(self, connection: Connection, ids: Sequence[int], owner: Any, other: Any) -> dict[int, list[int]]:
-        found: dict[int, list[int]] = {id: [] for id in ids}
-        for page in _pages(ids):
-            for id, value in connection.execute(select(owner, other).where(owner.in_(page)).order_by(owner, other)):
-                found[id].append(value)
+        found: dict[int, list[int]] = {job: [] for job in ids}
+        for page in pages(ids):
+            for job, value in connection.execute(select(owner, other).where(owner.in_(page)).order_by(owner, other)):
+                found[job].append(value)
         return found
-
-
-def _reasons(connection: Connection, keys: Iterable[str]) -> dict[str, str]:
-    """Who holds a key now, in words; nothing for a key that is free (then the job starts with the next claim)."""
-    holds, jobs = schema.holds.c, schema.jobs
-    found: dict[str, str] = {}
-    for key in keys:
-        query = select(jobs).join(schema.holds, holds.job == jobs.c.id).where(holds.key == key).order_by(jobs.c.id)
-        row = connection.execute(query.limit(1)).mappings().one_or_none()
-        if row is not None:
-            found[key] = f"{_named(connection, key)} is used by job {row['id']} ({transitions.title(row)})"
-    return found
-
-
-def _named(connection: Connection, key: str) -> str:
-    """What a key stands for, as a person calls it: "vault:7" → "the vault ssh://…"."""
-    kind, _, number = key.partition(":")
-    column = {"vault": schema.vaults.c.location, "client": schema.clients.c.hostname}.get(kind)
-    if column is not None and number.isdecimal():
-        name = connection.scalar(select(column).where(column.table.c.id == int(number)))
-        if name is not None:
-            return f"the {kind} {name}"
-    return key
-
-
-def _pages(ids: Sequence[int]) -> list[Sequence[int]]:
-    return [ids[start : start + PAGE] for start in range(0, len(ids), PAGE)]

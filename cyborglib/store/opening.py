@@ -7,7 +7,18 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, StaticPool, create_engine, insert, inspect, make_url, select, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    StaticPool,
+    create_engine,
+    insert,
+    inspect,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ..errors import SchemaTooNew, SchemaTooOld, SealBroken, StoreError, WrongKey
@@ -75,7 +86,9 @@ def _private(path: Path) -> None:
     wide = [file for file in files if file.exists() and stat.S_IMODE(file.stat().st_mode) & 0o077]
     if wide:
         names = " ".join(map(str, wide))
-        raise StoreError(f"others may read or write the database (file names and job output are in it); run: chmod 600 {names}")
+        raise StoreError(
+            f"others may read or write the database (file names and job output are in it); run: chmod 600 {names}"
+        )
 
 
 def prepare(
@@ -92,8 +105,8 @@ def prepare(
                 _bring_up(connection)
             elif behind := _behind(connection):
                 raise SchemaTooOld(behind)
-            key_id = connection.scalar(_value(KEY_ID))
-            standing = Standing(file=file, memory=memory, fresh=key_id is None, key_id=key_id or "")
+            key_id = _single(connection, KEY_ID)
+            standing = Standing(file=file, memory=memory, fresh=not key_id, key_id=key_id)
             sealer = keys if isinstance(keys, Sealer) else Sealer(keys(standing))
             _check_key(connection, sealer, standing)
             database.sealer = sealer
@@ -101,8 +114,8 @@ def prepare(
         raise StoreError(f"the database cannot be opened: {getattr(error, 'orig', None) or error}") from error
 
 
-def _value(name: str):  # type: ignore[no-untyped-def]
-    return select(schema.meta.c.value).where(schema.meta.c.name == name)
+def _single(connection: Connection, name: str) -> str:
+    return str(connection.scalar(select(schema.meta.c.value).where(schema.meta.c.name == name)) or "")
 
 
 def _behind(connection: Connection) -> str:
@@ -150,7 +163,8 @@ def _bring_up(connection: Connection) -> None:
             f"CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY (version_num))"
         )
     )
-    connection.execute(text(f"INSERT INTO {VERSION_TABLE} (version_num) VALUES (:version)"), {"version": REVISIONS[-1]})  # noqa: S608
+    stamp = text(f"INSERT INTO {VERSION_TABLE} (version_num) VALUES (:version)")  # noqa: S608 - a constant
+    connection.execute(stamp, {"version": REVISIONS[-1]})
 
 
 def _check_key(connection: Connection, sealer: Sealer, standing: Standing) -> None:
@@ -158,11 +172,11 @@ def _check_key(connection: Connection, sealer: Sealer, standing: Standing) -> No
         write_check(connection, sealer)
         return
     try:
-        sealer.unseal(f"meta/{CHECK}", connection.scalar(_value(CHECK)) or "")
+        sealer.unseal(f"meta/{CHECK}", _single(connection, CHECK))
     except SealBroken as error:
         raise WrongKey(
             f"the key given does not open this database: it was sealed with the key {standing.key_id}, and "
-            f"{sealer.key_id} was given. Give the right one as key=, $CYBORG_KEY or $CYBORG_KEY_FILE; nothing was changed"
+            f"{sealer.key_id} was given. Give the right one as key= or $CYBORG_KEY. Nothing was changed"
         ) from error
 
 

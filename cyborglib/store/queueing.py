@@ -16,11 +16,17 @@ from ..planning import NewJob
 from ..sealing import Sealer
 from . import schema
 from .mapped import JOBS, fields_of
-from .shelf import PAGE
+from .reading import PAGE
 
 #: Where a pending job stands in line: at the door, not yet (`not_before`), or at the key of this name.
 READY, LATER = "", "@later"
 
+_REFERENCES = {
+    "policy": schema.policies,
+    "client": schema.clients,
+    "repository": schema.repositories,
+    "vault": schema.vaults,
+}
 _SHARED = (JobKind.PREPARE_CLIENT, JobKind.PREPARE_REPOSITORY)
 
 
@@ -63,14 +69,12 @@ def _check(connection: Connection, planned: Sequence[NewJob]) -> None:
             raise Invalid(f"the new job {place} must come after those it waits for, which are {one.after}")
         if one.job.id is not None:
             raise Invalid(f"job {one.job.id} is in the store already; a new job has no id")
-    for name, table in (
-        ("policy", schema.policies), ("client", schema.clients), ("repository", schema.repositories), ("vault", schema.vaults)
-    ):
+    for name, table in _REFERENCES.items():
         wanted = sorted({value for one in planned if (value := getattr(one.job, name)) is not None})
         for start in range(0, len(wanted), PAGE):
             some = wanted[start : start + PAGE]
             known = set(connection.scalars(select(table.c.id).where(table.c.id.in_(some))))
-            if gone := [id for id in some if id not in known]:
+            if gone := [one for one in some if one not in known]:
                 raise NotFound(f"there is no {name} with the id {gone[0]} any more; nothing was queued")
 
 
@@ -132,11 +136,13 @@ def _unfinished_backups(connection: Connection, policies: set[int | None]) -> di
         query = select(table.client, table.id).where(
             text(schema.UNFINISHED), text("kind = 'backup'"), table.policy == policy
         )
-        rows |= {(policy, client): id for client, id in connection.execute(query)}
+        rows |= {(policy, client): job for client, job in connection.execute(query)}
     return rows
 
 
-def _moments(connection: Connection, moments: set[tuple[int | None, datetime | None]]) -> set[tuple[int, int, datetime]]:
+def _moments(
+    connection: Connection, moments: set[tuple[int | None, datetime | None]]
+) -> set[tuple[int, int, datetime]]:
     """The moments of a schedule for which some client has its backup already, from this engine or another one."""
     table = schema.jobs.c
     found: set[tuple[int, int, datetime]] = set()
@@ -158,8 +164,8 @@ def _preparing(connection: Connection, planned: Sequence[NewJob], job_of: Callab
     query = select(table.id, table.client).where(
         text(schema.UNFINISHED), table.kind.in_(wanted), table.cancel_requested.is_(False)
     )
-    ids = [id for id, client in connection.execute(query.order_by(table.id.desc())) if client in clients]
-    return {_identity(job): id for id in ids if (job := job_of(id)) is not None}
+    rows = connection.execute(query.order_by(table.id.desc()))
+    return {_identity(job_of(job)): job for job, client in rows if client in clients}
 
 
 def _needs(planned: Sequence[NewJob], decided: Decided, new: Sequence[int]) -> dict[int, list[int]]:
@@ -168,11 +174,8 @@ def _needs(planned: Sequence[NewJob], decided: Decided, new: Sequence[int]) -> d
     for place in new:
         one = planned[place]
         places = [decided.same.get(need, need) for need in one.after]
-        needs[place] = list(
-            dict.fromkeys(
-                [-id for id in one.job.after] + [-decided.found[need] if need in decided.found else need for need in places]
-            )
-        )
+        theirs = [-decided.found[need] if need in decided.found else need for need in places]
+        needs[place] = list(dict.fromkeys([*(-job for job in one.job.after), *theirs]))
     return needs
 
 
@@ -187,7 +190,7 @@ def _stored(connection: Connection, needs: Iterable[int]) -> dict[int, Job]:
         ).where(table.id.in_(ids[start : start + PAGE]))
         for row in connection.execute(query).mappings():
             found[-row["id"]] = Job(**row)
-    if missing := [id for id in ids if -id not in found]:
+    if missing := [job for job in ids if -job not in found]:
         raise NotFound(f"there is no job with the id {missing[0]} to wait for; nothing was queued")
     return found
 
@@ -229,12 +232,15 @@ def _insert_rest(
 ) -> None:
     after, keys = [], []
     for place in new:
-        one, id = planned[place], id_of[place]
-        after += [{"job": id, "needs": id_of[need] if need >= 0 else -need} for need in needs_of[place]]
-        keys += [{"job": id, "key": key.name, "exclusive": key.alone} for key in {key.name: key for key in one.keys}.values()]
-        sealed = JOBS.sealed_row(fields_of(one.job), id, sealer)
+        one, job = planned[place], id_of[place]
+        after += [{"job": job, "needs": id_of[need] if need >= 0 else -need} for need in needs_of[place]]
+        alone: dict[str, bool] = {}
+        for key in one.keys:
+            alone[key.name] = alone.get(key.name, False) or key.alone
+        keys += [{"job": job, "key": name, "exclusive": exclusive} for name, exclusive in alone.items()]
+        sealed = JOBS.sealed_row(fields_of(one.job), job, sealer)
         if any(sealed.values()):
-            connection.execute(update(schema.jobs).where(schema.jobs.c.id == id).values(sealed))
+            connection.execute(update(schema.jobs).where(schema.jobs.c.id == job).values(sealed))
     if after:
         connection.execute(insert(schema.job_after), after)
     if keys:

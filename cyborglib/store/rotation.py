@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select, update
 from ..sealing import Sealer
 from .mapped import ALL
 from .opening import write_check
-from .shelf import PAGE
+from .reading import PAGE
 
 
 def reseal(connection: Connection, old: Sealer, new: Sealer) -> None:

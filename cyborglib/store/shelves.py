@@ -24,7 +24,8 @@ from sqlalchemy import (
 from ..errors import Invalid
 from ..model import Archive, Client, Policy, Repository, Schedule, Vault
 from . import schema
-from .shelf import PAGE, Shelf
+from .reading import PAGE
+from .shelf import Shelf
 
 #: How many names a sentence lists.
 SHOWN = 5

@@ -17,7 +17,7 @@ from ..model import Archive, Job, JobStatus, Stats
 from . import schema
 from .mapped import ARCHIVES, fields_of
 from .queueing import LATER, READY
-from .shelf import PAGE
+from .reading import PAGE
 
 _ACTIVE = text(schema.ACTIVE)
 _WAITING = text("status IN ('waiting', 'pending')")
