@@ -213,7 +213,13 @@ class Cyborg:
         """
         found = self._store.repositories.get(_key(repository))
         planned = [
-            planning.catalog(found, vault, self._store.clients.get(vault.client) if vault.client else None)
+            planning.catalog(
+                found,
+                vault,
+                self._store.clients.get(vault.client) if vault.client else None,
+                self.settings,
+                launched_by="call",
+            )
             for vault in self._store.vaults.find(repository=found.id)
             if vault.ready
         ]

@@ -94,8 +94,14 @@ def prepare_vault(
 
 
 def backup(
-    policy: Policy, repository: Repository, targets: Sequence[Target], settings: Settings,
-    *, extra_vars: Variables, launched_by: str, due: datetime | None = None,
+    policy: Policy,
+    repository: Repository,
+    targets: Sequence[Target],
+    settings: Settings,
+    *,
+    extra_vars: Variables,
+    launched_by: str,
+    due: datetime | None = None,
 ) -> list[NewJob]:
     """The jobs of a launch, in an order in which each comes after all that it waits for.
 
@@ -109,7 +115,8 @@ def backup(
         needs: list[int] = []
         if settings.prepare and not client.ready:
             needs.append(_add(jobs, prepare_client(client, settings, launched_by="dependency")))
-        if settings.prepare and not accessible(client, vault):
+        # A client that is prepared anew may have a new key, which the vault does not know yet.
+        if settings.prepare and not (client.ready and accessible(client, vault)):
             made = prepare_vault(repository, target, settings, after=needs, launched_by="dependency")
             needs = [*needs, _add(jobs, made)]
         job = Job(
@@ -130,12 +137,23 @@ def backup(
         keys = (vault_key(vault, alone=True), *client_keys(client, settings))
         place = _add(jobs, NewJob(job, keys, needs))
         if settings.catalog:
-            jobs.append(evolve(catalog(repository, vault, client, policy), after=(place,)))
+            jobs.append(evolve(catalog(repository, vault, client, settings, policy), after=(place,)))
     return jobs
 
 
-def catalog(repository: Repository, vault: Vault, client: Client | None, policy: Policy | None = None) -> NewJob:
-    """The controller's own look into a vault, which confirms what lies there."""
+def catalog(
+    repository: Repository,
+    vault: Vault,
+    client: Client | None,
+    settings: Settings,
+    policy: Policy | None = None,
+    *,
+    launched_by: str = "dependency",
+) -> NewJob:
+    """The controller's own look into a vault, which confirms what lies there.
+
+    For a vault in a folder of a client it runs there, and holds the client too.
+    """
     job = Job(
         kind=JobKind.CATALOG,
         policy=policy.id if policy else None,
@@ -145,11 +163,12 @@ def catalog(repository: Repository, vault: Vault, client: Client | None, policy:
         repository=repository.id,
         repository_name=repository.name,
         vault=vault.id,
-        launched_by="dependency",
+        launched_by=launched_by,
         attempts=3,
         timeout=CATALOG_TIMEOUT,
     )
-    return NewJob(job, (vault_key(vault, alone=False),))
+    held = client_keys(client, settings) if vault.where.local else ()
+    return NewJob(job, (vault_key(vault, alone=False), *held))
 
 
 def restore(
@@ -178,6 +197,6 @@ def accessible(client: Client, vault: Vault) -> bool:
 
 
 def _add(jobs: list[NewJob], job: NewJob) -> int:
-    """Add a job and give its place; a vault that several clients share is prepared by one after another."""
+    """Add a job and give its place."""
     jobs.append(job)
     return len(jobs) - 1
