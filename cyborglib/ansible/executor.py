@@ -1,0 +1,86 @@
+"""The executor that works runs with ansible-playbook on this machine."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import subprocess
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import ExecutorError
+from ..executor import Control, Run
+from .folders import PrivateFolder
+from .work import Work
+
+
+class AnsibleExecutor:
+    """Works runs with Ansible: many hosts at once, several runs at once, each in the thread that calls `execute`.
+
+    state_dir   a folder in memory (tmpfs) for what must not be on a disk; found if left out
+    roles_path  folders with roles of the user's own (`policy_<type>`)
+    """
+
+    def __init__(self, state_dir: str | Path | None = None, roles_path: Sequence[str | Path] = ()) -> None:
+        self._state_dir = Path(state_dir) if state_dir else None
+        self._roles = tuple(str(Path(path).absolute()) for path in roles_path)
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._home: PrivateFolder | None = None
+        self._sockets = Path()
+        self._working = 0
+        self._idle = threading.Condition(self._lock)
+        self._closed = False
+
+    def execute(self, run: Run, control: Control) -> None:
+        """Work all jobs of a run, and return when each has ended. See `Executor`.
+
+        Raises `ExecutorError` where no work could be done, or where ansible-playbook died; what was not told as
+        ended is then lost.
+        """
+        jobs = [work.job for work in run.hosts]
+        names = [work.host.name for work in run.hosts]
+        if len(set(jobs)) < len(jobs) or len(set(names)) < len(names):
+            raise ExecutorError(f"the run {run.id} has a job or a host twice")
+        folder = self._begin()
+        try:
+            Work(
+                run, control, folder=folder, sockets=self._sockets, roles=self._roles, closing=lambda: self._closed
+            ).do()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            with self._lock:
+                self._working -= 1
+                self._idle.notify_all()
+
+    def _begin(self) -> Path:
+        with self._lock:
+            if self._closed:
+                raise ExecutorError("the executor was closed")
+            if self._home is None:
+                self._home = PrivateFolder(self._state_dir)
+                self._sockets = self._home.folder("s")
+            folder = self._home.folder(str(next(self._numbers)))
+            self._working += 1
+            return folder
+
+    def close(self) -> None:
+        """End what is at work here and give everything back. Jobs on hosts go on there; they are not canceled."""
+        with self._lock:
+            self._closed = True
+            while self._working:
+                self._idle.wait()
+            home, self._home = self._home, None
+        if home:
+            _end_masters(self._sockets)
+            home.close()
+
+
+def _end_masters(sockets: Path) -> None:
+    for socket in sockets.iterdir():
+        # The address is not looked at: the socket says which connection is meant.
+        subprocess.run(
+            ["ssh", "-F", "none", "-o", f"ControlPath={socket}", "-O", "exit", "--", "x"],
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False,
+        )  # fmt: skip

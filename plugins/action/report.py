@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The end of a job of several tasks: see the documentation in plugins/modules/report.py."""
+
+from __future__ import annotations
+
+from ansible_collections.cyborg.backup.plugins.plugin_utils.agent_action import AgentAction
+from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Failure
+
+
+class ActionModule(AgentAction):
+    """Tells the library that the job of this host ended well. Nothing is done on the host."""
+
+    _requires_connection = False
+    ARGUMENTS = {
+        "facts": {"type": "dict", "default": {}},
+        "warnings": {"type": "list", "elements": "str", "default": []},
+    }
+
+    def work(self):
+        facts, warnings = self.args["facts"], self.args["warnings"]
+        if self.control is not None and not self.check:
+            committed = self.control.ended({"facts": facts, "warnings": warnings})
+            if not committed:
+                raise Failure("lost", "The end of this job was settled by somebody else before.")
+        return {"changed": False, "facts": facts, "notes": warnings}

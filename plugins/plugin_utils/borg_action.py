@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Base of the actions that speak Borg: what every call needs, and how a job ends.
+
+With ``final`` (where an action is the whole job) the action itself tells the library how the job ended, and lets the
+agent forget the command only after that is committed: until then its result can be asked for again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.utils.display import Display
+from ansible_collections.cyborg.backup.plugins.module_utils.agent import AgentError
+from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_answers, borg_argv
+from ansible_collections.cyborg.backup.plugins.plugin_utils.agent_action import AgentAction
+from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Canceled, Failure
+
+display = Display()
+
+#: The arguments of all actions that speak Borg.
+VAULT = {
+    "repository": {"type": "str", "required": True},
+    "repository_id": {"type": "str", "default": ""},
+    "passphrase": {"type": "str", "default": "", "no_log": True},
+    "ssh_key": {"type": "str", "default": "", "no_log": False},
+    "known_hosts": {"type": "str", "default": ""},
+    "lock_wait": {"type": "int", "default": 600},
+    "connect_timeout": {"type": "int", "default": 10},
+    "base_dir": {"type": "str", "default": ""},
+    "borg": {"type": "str", "default": "borg"},
+    "final": {"type": "bool", "default": False},
+}
+#: Bytes of a command's output in one exchange, and altogether: a listing of 100 000 archives has 25 MB.
+PIECE, MOST = 4 * 1024 * 1024, 64 * 1024 * 1024
+#: Seconds beyond the job's own time that the library's end of it may take.
+_SSH = re.compile(r"ssh://")
+
+
+class BorgAction(AgentAction):
+    """An action that speaks Borg on its host. A subclass has `borg()`, which gives an outcome for the library."""
+
+    def borg(self):
+        """Do it: {"archives", "stats", "facts", "warnings", "result"}; `result` is for the task, the rest for the job."""
+        raise NotImplementedError
+
+    def work(self):
+        self._commands = []
+        self._secrets = {}
+        try:
+            outcome = self._guarded()
+        except Failure as failure:
+            self._end({"error": {"code": failure.code, "message": failure.message}}, failure)
+            raise
+        result = dict(outcome.pop("result", None) or {})
+        self._end(outcome, None)
+        result.setdefault("changed", False)
+        result["warnings"] = outcome.get("warnings") or []
+        for name in ("archives", "facts"):
+            if outcome.get(name):
+                result["cyborg_" + name] = outcome[name]
+        return result
+
+    def _guarded(self):
+        try:
+            return self.borg()
+        except borg_argv.BadArgument as problem:
+            raise Failure("bad_arguments", str(problem)) from problem
+
+    def _end(self, outcome, failure):
+        """Tell the library, and then let the agent forget, in that order."""
+        if self.control is None or not self.args["final"] or self.check:
+            self._forget_all(failure)
+        elif failure is None or not isinstance(failure.__cause__, AnsibleConnectionFailure):
+            if self.control.ended(outcome):
+                self._forget_all(failure)
+
+    def _forget_all(self, failure):
+        if failure is not None and failure.code == "lost":
+            return  # It may go on there; somebody may want to ask for it.
+        for step in self._commands:
+            self.forget(step)
+        self._commands = []
+
+    # -- calls ---------------------------------------------------------------------------------------------
+
+    def call(self, step, argv, **asked):
+        """Run Borg and give the agent's last answer. Raises `Failure` for what Borg's answer means.
+
+        The main call of a job has no step. `asked` goes to the agent's `start`.
+        """
+        argv = [self.args["borg"], *argv[1:]]
+        request = dict(self._vault(), timeout=self.timeout(), grace=5, **asked)
+        first = not self._commands
+        self._commands.append(step)
+        on_start = request.pop("on_start", None)
+
+        def started(reply):
+            if first and self.control is not None:
+                self.control.started()
+            if on_start:
+                on_start(reply)
+
+        reply = self.command(
+            step, argv, forget=False, on_start=started, on_lines=self._lines, on_progress=self._progress, **request
+        )
+        borg_answers.check(reply["result"], self.args["repository"])
+        return reply
+
+    def out(self, step, reply):
+        """The whole standard output of a call that ended."""
+        result = reply["result"]
+        if result.get("out_cut"):
+            raise Failure("unparsable", "Borg's answer was longer than %d bytes, and cut." % result["out_bytes"])
+        if "out" in result:
+            return result["out"]
+        if result["out_bytes"] > MOST:
+            raise Failure("unparsable", "Borg's answer of %d bytes is too long." % result["out_bytes"])
+        pieces, offset = [], 0
+        while True:
+            request = {"op": "out", "job": self._names[step], "offset": offset, "max": PIECE}
+            try:
+                piece = self.exchange(request)
+            except (AnsibleConnectionFailure, AgentError) as problem:
+                raise Failure("lost", "The connection broke while Borg's answer was fetched: %s" % problem) from problem
+            if piece.get("state") != "ended":
+                raise Failure("lost", "The host forgot Borg's answer while it was fetched.")
+            pieces.append(piece["data"])
+            if piece["end"]:
+                return "".join(pieces)
+            if piece["offset"] <= offset:
+                raise Failure("hostile_answer", "The host gave an empty piece of Borg's answer.")
+            offset = piece["offset"]
+
+    def timeout(self):
+        """Seconds that a call may take."""
+        return int(self.vars.get("cyborg_timeout") or 0) or None
+
+    def _vault(self):
+        """What the agent needs for any call of Borg: environment, secrets, files."""
+        args = self.args
+        allowed = self.vars.get("cyborg_secrets") or ()
+        passphrase = self._once("borg_passphrase", allowed, args["passphrase"])
+        key_text = self._once("ssh_key", allowed, "")
+        files = {}
+        remote = bool(_SSH.match(args["repository"])) or (":" in args["repository"] and args["repository"][0] != "/")
+        if remote and args["known_hosts"]:
+            files["known_hosts"] = args["known_hosts"].rstrip("\n") + "\n"
+        if remote and key_text:
+            files["ssh_key"] = key_text.rstrip("\n") + "\n"
+        env = borg_argv.environment(
+            args["repository"],
+            base_dir=os.path.expanduser(args["base_dir"]) if self.local else args["base_dir"],
+            files_cache_suffix=args.get("files_cache_suffix") or "",
+            pinned=bool(args["repository_id"]),
+            auth_sock=os.environ.get("SSH_AUTH_SOCK", "") if self.local and remote else "",
+        )
+        request = {"env": env, "secrets": {"BORG_PASSPHRASE_FD": passphrase} if passphrase else {}}
+        if remote:
+            env["BORG_RSH"] = borg_argv.remote_shell(
+                key="{job}/ssh_key" if key_text else args["ssh_key"],
+                known_hosts="known_hosts" in files,
+                connect_timeout=args["connect_timeout"],
+            )
+            request.update(files=files, files_secret=bool(key_text), templates=["BORG_RSH"])
+        return request
+
+    @property
+    def local(self):
+        """True where the host is this machine, and this account."""
+        return self._connection.transport == "local"
+
+    def _once(self, name, allowed, fallback):
+        """A secret, asked for once in this task."""
+        if name not in self._secrets:
+            self._secrets[name] = self.secret(name) if self.control is not None and name in allowed else fallback
+        return self._secrets[name]
+
+    # -- what is said meanwhile ----------------------------------------------------------------------------
+
+    def _lines(self, lines):
+        texts = [text for text in borg_answers.texts_of(lines) if text.strip()]
+        if self.control is not None:
+            self.control.output(texts)
+        else:
+            for text in texts:
+                self.say(text)
+
+    def _progress(self, values, reply):
+        seconds = max(0.0, float(reply.get("now") or 0) - float(reply.get("started_at") or 0))
+        told = borg_answers.progress(values, seconds)
+        if self.control is not None:
+            self.control.progress(told)
+        elif told.get("files") is not None:
+            self.say("%(files)d files, %(original_bytes)d bytes read, %(deduplicated_bytes)d new; %(path)s" % told)
+
+
+class Attached:
+    """Mixin for actions whose main call can be asked for again after this side of it died."""
+
+    def main_call(self, argv, **asked):
+        """The job's main call: started, or, with the variable ``cyborg_attach``, only asked for."""
+        if not self.vars.get("cyborg_attach"):
+            return self.call("", argv, **asked)
+        self._commands.append("")
+        if self.control is not None:
+            self.control.started()
+        reply = self.attach("", forget=False, on_lines=self._lines, on_progress=self._progress)
+        borg_answers.check(reply["result"], self.args["repository"])
+        return reply
+
+
+__all__ = ["VAULT", "Attached", "BorgAction", "Canceled", "Failure"]

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How Borg (1.2 to 1.4) is called: argument lists and environment, made of parts. Pure.
+
+The repository is named by ``BORG_REPO``, never on the command line, which every archive keeps a copy of. Options come
+first, ``--`` before what is a name, and every path that Borg could read as a pattern gets a style of its own.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+STYLES = {"path": "pp", "shell": "sh", "fnmatch": "fm", "regex": "re"}
+ENCRYPTIONS = ("repokey-blake2", "repokey", "keyfile-blake2", "keyfile", "authenticated-blake2", "authenticated", "none")
+#: Seconds between two checkpoints of a long backup; a client cannot lose more than that to a broken line.
+CHECKPOINT = 1800
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+#: No braces: Borg would put something in their place.
+_ARCHIVE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+@-]{0,250}")
+_COMPRESSION = re.compile(r"(auto,)?(none|lz4|zstd(,\d{1,2})?|zlib(,\d)?|lzma(,\d)?)")
+
+
+class BadArgument(ValueError):
+    """A value that Borg must not be given."""
+
+
+def common(command, lock_wait):
+    """The beginning of every call. `command` may be of two words ("key export")."""
+    return ["borg", *command.split(" "), "--log-json", "--lock-wait", str(int(lock_wait))]
+
+
+def archive(name):
+    """An archive of the repository in ``BORG_REPO``."""
+    if not isinstance(name, str) or not _ARCHIVE.fullmatch(name):
+        raise BadArgument(
+            "%r cannot be an archive's name: it begins with a letter or digit and holds letters, digits and . _ : + @ -" % name
+        )
+    return "::" + name
+
+
+def exclude(value):
+    """One exclude: a text is an exact path and all below it; a mapping has a style and a pattern."""
+    if isinstance(value, str):
+        style, pattern = "path", value
+    elif hasattr(value, "get"):
+        style, pattern = value.get("style", "path"), value.get("pattern", value.get("path"))
+    else:
+        style, pattern = None, None
+    if style not in STYLES or not isinstance(pattern, str) or not pattern or "\0" in pattern or "\n" in pattern:
+        raise BadArgument(
+            "%r cannot be an exclude: give a path, or a mapping of style (%s) and pattern" % (value, ", ".join(STYLES))
+        )
+    if style == "path" and not pattern.startswith("/"):
+        raise BadArgument("the exclude %r is not a full path; for patterns give a mapping of style and pattern" % pattern)
+    return "%s:%s" % (STYLES[style], pattern)
+
+
+def create(
+    name, *, lock_wait, compression="", timestamp="", upload_ratelimit=0, excludes=(), one_file_system=False,
+    exclude_caches=False, exclude_nodump=False, dry_run=False,
+):  # fmt: skip
+    """`borg create`, to which the paths are to be appended; and the position where further options may go.
+
+    Folders and troublesome files (`--list --filter`) are named one by one, so that each source can be seen to have
+    come; listing the folders of /usr costs no measurable time.
+    """
+    argv = common("create", lock_wait)
+    argv += ["--dry-run", "--list"] if dry_run else ["--json", "--progress", "--list"]
+    argv += ["--filter", "ECd-"] if dry_run else ["--filter", "ECd"]
+    if compression:
+        if not _COMPRESSION.fullmatch(str(compression)):
+            raise BadArgument("the compression %r is not known to Borg" % compression)
+        argv += ["--compression", str(compression)]
+    if timestamp:
+        if not _TIMESTAMP.fullmatch(str(timestamp)):
+            raise BadArgument("the time %r is not of the form 2031-12-31T23:59:59" % timestamp)
+        argv += ["--timestamp", str(timestamp)]
+    if upload_ratelimit:
+        argv += ["--upload-ratelimit", str(int(upload_ratelimit))]
+    argv += ["--checkpoint-interval", str(CHECKPOINT)]
+    argv += ["--one-file-system"] if one_file_system else []
+    argv += ["--exclude-caches"] if exclude_caches else []
+    argv += ["--exclude-nodump"] if exclude_nodump else []
+    for value in excludes:
+        argv += ["--exclude", exclude(value)]
+    return [*argv, "--", archive(name)], len(argv)
+
+
+def init(*, lock_wait, encryption, append_only=False, storage_quota=0):
+    """`borg init`."""
+    if encryption not in ENCRYPTIONS:
+        raise BadArgument("the encryption %r is not known; choose one of %s" % (encryption, ", ".join(ENCRYPTIONS)))
+    argv = [*common("init", lock_wait), "--encryption", encryption, "--make-parent-dirs"]
+    argv += ["--append-only"] if append_only else []
+    argv += ["--storage-quota", str(int(storage_quota))] if storage_quota else []
+    return argv
+
+
+def archives(*, lock_wait, name=None):
+    """`borg list` of all archives, or of those of one name. Needs no cache."""
+    argv = [*common("list", lock_wait), "--json"]
+    if name is not None:
+        argv += ["--glob-archives", archive(name)[2:]]
+    return argv
+
+
+def identity(*, lock_wait):
+    """The repository's id and encryption, without a look at its archives (`borg info` would fill the cache first)."""
+    return [*common("list", lock_wait), "--json", "--last", "1"]
+
+
+def key_export(*, lock_wait):
+    """The repository's key, on standard output."""
+    return common("key export", lock_wait)
+
+
+def holds(name, path, *, lock_wait):
+    """`borg list` of what an archive holds at a path."""
+    return [*common("list", lock_wait), "--format", "{type}{NL}", "--", archive(name), "pp:" + path]
+
+
+def extract(name, paths, *, lock_wait, dry_run=False, numeric_ids=False):
+    """`borg extract` into the current folder. Each path is itself and all below it, whatever letters are in it."""
+    argv = common("extract", lock_wait)
+    argv += ["--dry-run", "--list"] if dry_run else ["--progress"]
+    argv += ["--numeric-ids"] if numeric_ids else []
+    return [*argv, "--", archive(name), *("pp:" + inside(path) for path in paths)]
+
+
+def inside(path):
+    """A path as archives hold it: without the slash at its beginning."""
+    if not isinstance(path, str) or "\0" in path:
+        raise BadArgument("%r cannot be a path" % path)
+    found = path.strip("/")
+    if not found or ".." in found.split("/"):
+        raise BadArgument("%r cannot be restored as a path; leave the paths out to restore the whole archive" % path)
+    return found
+
+
+def environment(repository, *, base_dir="", files_cache_suffix="", pinned=False, auth_sock=""):
+    """The variables of every call.
+
+    A repository whose id is pinned may have moved: its id is compared after each call, which says more than the
+    address that Borg remembers. Without a pin Borg's own question stands, and is answered "no" by nobody being there.
+    """
+    found = {"BORG_REPO": repository, "BORG_EXIT_CODES": "modern"}
+    if pinned:
+        found["BORG_RELOCATED_REPO_ACCESS_IS_OK"] = "yes"
+    if base_dir:
+        found["BORG_BASE_DIR"] = base_dir
+    if files_cache_suffix:
+        # Else each policy would age the entries of the others away (20 runs, and all is read again).
+        found["BORG_FILES_CACHE_SUFFIX"] = files_cache_suffix
+    if auth_sock:
+        found["SSH_AUTH_SOCK"] = auth_sock
+    return found
+
+
+def remote_shell(*, key="", known_hosts=False, connect_timeout=10):
+    """BORG_RSH, in which "{job}" is the job's folder; and with a key nothing of the account's own ssh set-up.
+
+    :param key: path of a private key; "" for the account's own set-up
+    :param known_hosts: True if there is a file of that name in the job's folder
+    """
+    argv = ["ssh"]
+    options = {
+        "BatchMode": "yes",
+        "ConnectTimeout": str(int(connect_timeout)),
+        "ServerAliveInterval": "10",
+        "ServerAliveCountMax": "30",
+        "ForwardAgent": "no",
+        "ForwardX11": "no",
+        "ClearAllForwardings": "yes",
+        "PermitLocalCommand": "no",
+        "RequestTTY": "no",
+    }
+    if key:
+        argv += ["-F", "none", "-i", key]
+        options.update({"IdentitiesOnly": "yes", "ControlMaster": "no", "ControlPath": "none"})
+    if known_hosts:
+        options.update(
+            {
+                "StrictHostKeyChecking": "yes",
+                "UserKnownHostsFile": "{job}/known_hosts",
+                "GlobalKnownHostsFile": "/dev/null",
+                "UpdateHostKeys": "no",
+                "VerifyHostKeyDNS": "no",
+                "CheckHostIP": "no",
+                # A connection that somebody else opened was checked against somebody else's keys.
+                "ControlMaster": "no",
+                "ControlPath": "none",
+            }
+        )
+    argv += [part for name, value in options.items() for part in ("-o", "%s=%s" % (name, value))]
+    return " ".join(shlex.quote(part) if "{job}" not in part else part for part in argv)
