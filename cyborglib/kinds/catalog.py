@@ -57,8 +57,13 @@ def assign(work: Work) -> Assignment:
     return Assignment(
         playbook="catalog",
         host_run=HostRun(
-            job=job.id or 0, attempt=job.attempt, fence=work.fence, host=host, variables=variables,
-            secrets=tuple(secrets), timeout=job.timeout,
+            job=job.id or 0,
+            attempt=job.attempt,
+            fence=work.fence,
+            host=host,
+            variables=variables,
+            secrets=tuple(secrets),
+            timeout=job.timeout,
         ),
         secrets=secrets,
     )

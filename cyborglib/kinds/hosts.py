@@ -15,8 +15,8 @@ KEYS = "/etc/cyborg/keys"
 def client_host(client: Client, name: str, settings: Settings) -> Host:
     """A client, called `name` in the run."""
     become = client.become
-    if become is None and "uid" in client.facts:
-        become = client.facts["uid"] != 0
+    if become is None and "become" in client.facts:
+        become = bool(client.facts["become"])
     return Host(
         name=name,
         local=client.connection == "local",

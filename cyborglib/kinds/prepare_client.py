@@ -10,8 +10,21 @@ from . import facts
 from .hosts import become_secrets, client_host
 from .work import Assignment, Settlement, Work
 
-_FACTS = ("uid", "home", "python", "python_version", "keys", "become", "borg", "os", "kernel", "systemd", "hostname",
-          "addresses", "package_manager")
+_FACTS = (
+    "uid",
+    "home",
+    "python",
+    "python_version",
+    "keys",
+    "become",
+    "borg",
+    "os",
+    "kernel",
+    "systemd",
+    "hostname",
+    "addresses",
+    "package_manager",
+)
 
 
 def assign(work: Work) -> Assignment:
@@ -41,13 +54,16 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
     assert client is not None
     if outcome.error is not None:
         return Settlement(error=outcome.error, warnings=outcome.warnings)
-    key = facts.public_key(outcome.facts, "public_key")
+    # None where the client has no ssh-keygen, which it needs for vaults on other hosts only.
+    key = facts.public_key(outcome.facts, "public_key") if outcome.facts.get("public_key") else ""
     observed = {
         "ready": True,
         "ip": facts.address(outcome.facts, "ip"),
         "borg_version": facts.version(outcome.facts, "borg_version"),
-        "facts": facts.rest({**outcome.facts, "keys": facts.path(outcome.facts, "keys"),
-                             "python": facts.path(outcome.facts, "python")}, _FACTS),
+        "facts": facts.rest(
+            {**outcome.facts, "keys": facts.path(outcome.facts, "keys"), "python": facts.path(outcome.facts, "python")},
+            _FACTS,
+        ),
         "public_key": key,
         "prepared_at": work.now,
     }

@@ -32,7 +32,7 @@ def assign(work: Work) -> Assignment:
         "borg_ssh_key": key_path(client, repository, vault),
         "borg_encryption": repository.encryption,
         "borg_storage_quota": repository.quota or 0,
-        "prepare_repository_vault": str(vault.id),
+        "prepare_repository_vault": vault.id,
         "prepare_repository_key": "" if where.local else key_name(client, repository, vault),
         "cyborg_repository_host": "",
     }
