@@ -22,31 +22,33 @@ ROOMS = (
     {"crontab"},
     {"model"},
     {"events", "executor", "optionvalues", "planning", "scheduling", "sealing"},
-    {"content"},
+    {"content", "keys"},
     {"ansible", "kinds", "store"},
     {"invitations", "kit", "launching", "timetable"},
-    {"engine", "restoring"},
-    {"cyborg"},
+    {"engine", "restoring", "testing"},
+    {"console", "cyborg"},
     {"__init__"},
-    {"celery", "cli", "contrib", "testing"},
+    {"celery", "cli", "contrib"},
 )
 LEVEL = {name: level for level, names in enumerate(ROOMS) for name in names}
 
 #: Below in the order, and still none of their business.
 STRANGERS = {("store", "content"), ("kinds", "content"), ("engine", "content")}
 
-#: The one place of each foreign library. attrs is everywhere.
+#: The place of each foreign library. attrs is everywhere.
 PLACES = {
-    "alembic": "store",
-    "ansible": "content",
-    "ansible_runner": "ansible",
-    "croniter": "crontab",
-    "cryptography": "sealing",
-    "platformdirs": "cyborg",
-    "psycopg": "store",
-    "sqlalchemy": "store",
-    "yaml": "content",
+    "alembic": {"store"},
+    "ansible": {"content"},
+    "ansible_runner": {"ansible"},
+    "croniter": {"crontab"},
+    "cryptography": {"sealing"},
+    "platformdirs": {"cyborg", "keys"},
+    "psycopg": {"store"},
+    "sqlalchemy": {"store"},
+    "yaml": {"content"},
 }
+#: Except for a name in a signature: a host application's Engine is given to the facade.
+SIGNATURES = {("cyborg", "sqlalchemy.Engine")}
 
 
 def sources() -> list[Path]:
@@ -101,10 +103,12 @@ def test_one_foreign_library_per_room() -> None:
         (path.relative_to(ROOT), line, name.split(".")[0], room(path))
         for path in sources()
         for line, name in imported(path)
-        if name.split(".")[0] not in ours and LEVEL[room(path)] <= LEVEL["__init__"]
+        if name.split(".")[0] not in ours
+        and LEVEL[room(path)] <= LEVEL["__init__"]
+        and (room(path), name) not in SIGNATURES
     ]
     assert foreign
-    assert not [where for where in foreign if PLACES.get(where[2]) != where[3]]
+    assert not [where for where in foreign if where[3] not in PLACES.get(where[2], ())]
 
 
 @pytest.mark.parametrize(
