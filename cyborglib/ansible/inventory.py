@@ -64,6 +64,7 @@ def _job(run: Run, work: HostRun, pins: Pins, interval: float) -> dict[str, Any]
         "cyborg_fence": work.fence,
         "cyborg_timeout": work.timeout,
         "cyborg_interval": interval,
+        "cyborg_secrets": list(work.secrets),
     }
 
 

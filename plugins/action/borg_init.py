@@ -16,9 +16,22 @@ class ActionModule(BorgAction):
         encryption={"type": "str", "default": "repokey-blake2", "choices": list(borg_argv.ENCRYPTIONS)},
         append_only={"type": "bool", "default": False},
         storage_quota={"type": "int", "default": 0},
+        public_key={"type": "str", "default": "", "no_log": False},
     )
 
     def borg(self):
+        try:
+            return self._ensured()
+        except Failure as failure:
+            if failure.code == "key_not_authorized" and self.args["public_key"]:
+                raise Failure(
+                    failure.code,
+                    "%s Its line in ~/.ssh/authorized_keys of that account has to be: restrict,command=\"borg serve "
+                    "--append-only --restrict-to-repository <path>\" %s" % (failure.message, self.args["public_key"]),
+                ) from failure
+            raise
+
+    def _ensured(self):
         args = self.args
         if args["encryption"] != "none" and not (args["passphrase"] or "borg_passphrase" in self._allowed()):
             raise Failure("bad_arguments", "A passphrase is needed for the encryption %s." % args["encryption"])
