@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 from .errors import Invalid
 
@@ -17,7 +17,7 @@ class Secret:
     """
 
     __slots__ = ("_text",)
-    _text: Final[str]
+    _text: str
 
     def __init__(self, text: str) -> None:
         if not isinstance(text, str):

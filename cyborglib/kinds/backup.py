@@ -3,27 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from attrs import evolve, field, frozen
 
 from ..errors import ErrorCode
 from ..executor import HostRun, Outcome
-from ..model import Job
-from ..planning import accessible
+from ..model.fields import as_utc
 from ..secret import Secret
 from .hosts import become_secrets, borg_variables, client_host, key_path
-from .work import Assignment, Refused, Settlement, Work
+from .work import Assignment, Refused, Settlement, Work, refuse_suspect, refuse_unready
 
 #: Between the parts of an archive's name: a letter that no name of ours can hold, so that the archives of
 #: `web` are never taken for those of `web-01`.
 SEPARATOR = "+"
+_MOMENT = "%Y%m%dT%H%M%SZ"
 
 
-def archive_name(job: Job, work: Work) -> str:
-    """Policy, client, the controller's time in UTC, and the job's id and attempt.
+@frozen(kw_only=True)
+class ArchiveName:
+    """The parts of an archive's name: whose it is, the controller's time in UTC, and what made it.
 
     A new attempt has a new name: the one before may have left its archive without anybody hearing of it.
     """
-    moment = work.now.strftime("%Y%m%dT%H%M%SZ")
-    return SEPARATOR.join((job.policy_name, job.client_name, moment, f"{job.id}.{job.attempt}"))
+
+    policy: str
+    client: str
+    moment: datetime = field(converter=as_utc)
+    job: int
+    attempt: int
+
+    @classmethod
+    def parse(cls, name: str) -> ArchiveName | None:
+        """The parts of a name; None for one that we did not give."""
+        try:
+            policy, client, moment, work = name.split(SEPARATOR)
+            job, attempt = work.split(".")
+            found = cls(
+                policy=policy,
+                client=client,
+                moment=datetime.strptime(moment, _MOMENT).replace(tzinfo=UTC),
+                job=int(job),
+                attempt=int(attempt),
+            )
+        except ValueError:
+            return None
+        return found if str(found) == name else None
+
+    def __str__(self) -> str:
+        moment = self.moment.strftime(_MOMENT)
+        return SEPARATOR.join((self.policy, self.client, moment, f"{self.job}.{self.attempt}"))
+
+
+def archive_name(work: Work) -> ArchiveName:
+    """What the archive of a job is called."""
+    job = work.job
+    return ArchiveName(
+        policy=job.policy_name, client=job.client_name, moment=work.now, job=job.id or 0, attempt=job.attempt
+    )
 
 
 def assign(work: Work) -> Assignment:
@@ -34,19 +71,8 @@ def assign(work: Work) -> Assignment:
     assert vault is not None
     assert policy is not None
     assert work.role is not None
-    if vault.suspect:
-        raise Refused(
-            ErrorCode.VAULT_DAMAGED,
-            f"nothing is written to {vault.location} any more: {vault.suspect}. docs/append-only.md says how to look "
-            "into it; afterwards set_ready(vault) lets backups go on",
-        )
-    if not (client.ready and accessible(client, vault)):
-        what = client.hostname if not client.ready else f"the vault {vault.location}"
-        raise Refused(
-            ErrorCode.BAD_ARGUMENTS,
-            f"{what} is not ready, and the setting `prepare` is off: call prepare({'client' if not client.ready else 'repository'})",
-            skip=True,
-        )
+    refuse_suspect(vault)
+    refuse_unready(work)
     secrets = become_secrets(client)
     if vault.passphrase is not None:
         secrets["borg_passphrase"] = vault.passphrase
@@ -62,7 +88,7 @@ def assign(work: Work) -> Assignment:
             variables={
                 **variables,
                 **borg_variables(job, repository, vault, work.settings),
-                "borg_archive": archive_name(job, work),
+                "borg_archive": str(archive_name(work)),
                 "borg_timestamp": work.now.strftime("%Y-%m-%dT%H:%M:%S"),
                 "borg_compression": policy.compression,
                 "borg_upload_ratelimit": client.bandwidth_limit or 0,
@@ -84,8 +110,21 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
         return Settlement(error=outcome.error, warnings=outcome.warnings)
     if not outcome.archives:
         raise Refused(ErrorCode.UNPARSABLE, "the backup ended without naming an archive; look at the job's output")
+    names = [archive.name for archive in outcome.archives]
+    if len(set(names)) < len(names) or not all(_is_own(name, work) for name in names):
+        raise Refused(
+            ErrorCode.HOSTILE_ANSWER,
+            "the client said that it made an archive of another name than it was told, so nothing was recorded; look "
+            "at that client before you back it up again: it may be broken or broken into",
+        )
     vault = work.vault
     warnings = list(outcome.warnings)
     if vault is not None and vault.client is None:
         warnings.append("this vault is shared: every client of it can read, and poison or delete, what others stored")
     return Settlement(warnings=tuple(warnings), archives=outcome.archives)
+
+
+def _is_own(name: str, work: Work) -> bool:
+    """True for the name that this attempt was told: all but the moment is known for certain afterwards."""
+    found = ArchiveName.parse(name)
+    return found is not None and name == str(evolve(archive_name(work), moment=found.moment))

@@ -77,6 +77,8 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
         if outcome.error.code in (ErrorCode.VAULT_KEY_CHANGED, ErrorCode.VAULT_ID_CHANGED):
             return _suspect(work, outcome.error)
         return Settlement(error=outcome.error, warnings=outcome.warnings)
+    if changed := _changed(work, outcome.facts):
+        return _suspect(work, changed)
     listed = outcome.facts.get("archives")
     if not isinstance(listed, list | tuple) or not all(isinstance(entry, Mapping) for entry in listed):
         raise Refused(ErrorCode.UNPARSABLE, "the listing of the vault cannot be read; nothing was changed by it")
@@ -103,6 +105,25 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
         )
         return _suspect(work, error, confirmed)
     return Settlement(warnings=outcome.warnings, confirmed=confirmed)
+
+
+def _changed(work: Work, told: Mapping[str, Any]) -> JobError | None:
+    """An error where the listing is of another repository than ours, or under another key."""
+    vault = work.vault
+    assert vault is not None
+    if told.get("borg_id", vault.borg_id) != vault.borg_id:
+        return JobError(
+            ErrorCode.VAULT_ID_CHANGED,
+            f"at {vault.location} lies another Borg repository than the one that was prepared there: find out who "
+            "replaced it, and bring the old one back",
+        )
+    if vault.key_export is not None and told.get("key_sha256", "") not in ("", key_digest(vault.key_export)):
+        return JobError(
+            ErrorCode.VAULT_KEY_CHANGED,
+            f"the key that lies in the vault {vault.location} is not the one that was exported when it was made: "
+            "somebody changed its passphrase. docs/recovery.md says how the sealed copy is put back",
+        )
+    return None
 
 
 def _suspect(work: Work, error: JobError, confirmed: tuple[int, ...] = ()) -> Settlement:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import math
 import re
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from ..errors import ErrorCode, Invalid
@@ -19,7 +21,8 @@ from .work import Refused
 _VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,6}){1,3}[0-9A-Za-z.+-]{0,20}")
 _HEX = re.compile(r"[0-9a-f]{64}")
 _PATH = re.compile(r"/[\w./+@-]{0,250}")
-_MOST = 16 * 1024
+#: Bytes of all facts of a host together, letters of one text, depth and members of one value.
+_MOST, _LONGEST, _DEEPEST, _WIDEST = 16 * 1024, 1024, 4, 100
 
 
 def _hostile(what: str) -> Refused:
@@ -32,17 +35,18 @@ def _hostile(what: str) -> Refused:
 
 def version(facts: Mapping[str, Any], name: str) -> str:
     """A version, or "" if there is none."""
-    value = facts.get(name, "")
-    if value == "" or (isinstance(value, str) and _VERSION.fullmatch(value)):
-        return str(value)
-    raise _hostile(f"a {name.replace('_', ' ')} that is none")
+    value = _text(facts, name)
+    if value and not _VERSION.fullmatch(value):
+        raise _hostile(f"a {name.replace('_', ' ')} that is none")
+    return value
 
 
 def address(facts: Mapping[str, Any], name: str) -> str:
     """An IP address, or ""."""
-    value = facts.get(name, "")
+    value = _text(facts, name)
     try:
-        return str(ipaddress.ip_address(value)) if value else ""
+        # What follows a '%' is the name of an interface, which may be any text.
+        return str(ipaddress.ip_address(value.partition("%")[0])) if value else ""
     except ValueError:
         raise _hostile("an address that is none") from None
 
@@ -50,7 +54,7 @@ def address(facts: Mapping[str, Any], name: str) -> str:
 def public_key(facts: Mapping[str, Any], name: str) -> str:
     """A public key as type and base64, without its comment."""
     try:
-        return parse_public_key(str(facts.get(name, "")))
+        return parse_public_key(_text(facts, name))
     except Invalid:
         raise _hostile("a public key that is not exactly one key") from None
 
@@ -65,27 +69,57 @@ def borg_id(facts: Mapping[str, Any], name: str) -> str:
 
 def path(facts: Mapping[str, Any], name: str) -> str:
     """A plain absolute path, or ""."""
-    value = facts.get(name, "")
-    if value == "" or (isinstance(value, str) and _PATH.fullmatch(value) and ".." not in value.split("/")):
-        return str(value)
-    raise _hostile(f"a path for {name} that is none")
+    value = _text(facts, name)
+    if value and not (_PATH.fullmatch(value) and ".." not in value.split("/")):
+        raise _hostile(f"a path for {name} that is none")
+    return value
+
+
+def number(facts: Mapping[str, Any], name: str) -> int | None:
+    """A whole number of 32 bits, like an account's; None if there is none."""
+    value = facts.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32):
+        raise _hostile(f"a {name} that is no number")
+    return value
+
+
+def truth(facts: Mapping[str, Any], name: str) -> bool:
+    """True or False; False if there is none."""
+    value = facts.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise _hostile(f"a {name} that is neither true nor false")
+    return bool(value)
 
 
 def rest(facts: Mapping[str, Any], known: tuple[str, ...]) -> Variables:
     """The named facts that are there, bounded in size, without control characters."""
-    found = {name: _clean(facts[name], 4) for name in known if name in facts}
+    found = {name: _clean(facts[name], _DEEPEST) for name in known if name in facts}
     if len(json.dumps(found)) > _MOST:
         raise _hostile("more facts than fit")
-    return Variables(found)
+    try:
+        return Variables(found)
+    except Invalid:
+        raise _hostile("facts of a strange shape") from None
+
+
+def _text(facts: Mapping[str, Any], name: str) -> str:
+    value = facts.get(name)
+    if value is not None and not isinstance(value, str):
+        raise _hostile(f"a {name.replace('_', ' ')} that is no text")
+    return value or ""
 
 
 def _clean(value: Any, depth: int) -> Any:
     if isinstance(value, str):
-        return "".join(letter if letter.isprintable() else " " for letter in value[:1024])
-    if isinstance(value, bool | int | float) or value is None:
+        return "".join(letter if letter.isprintable() else " " for letter in value[:_LONGEST])
+    if isinstance(value, bool) or value is None or (isinstance(value, int) and abs(value) < 2**63):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
         return value
     if isinstance(value, Mapping) and depth:
-        return {str(key)[:64]: _clean(item, depth - 1) for key, item in list(value.items())[:100]}
+        return {
+            _clean(str(key)[:64], depth): _clean(item, depth - 1) for key, item in islice(value.items(), _WIDEST)
+        }
     if isinstance(value, list | tuple) and depth:
-        return [_clean(item, depth - 1) for item in value[:100]]
+        return [_clean(item, depth - 1) for item in value[:_WIDEST]]
     raise _hostile("facts of a strange shape")

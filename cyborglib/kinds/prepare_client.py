@@ -10,14 +10,18 @@ from . import facts
 from .hosts import become_secrets, client_host
 from .work import Assignment, Settlement, Work
 
+#: What is kept of a client's facts; those that decide how it is reached are of one type.
+_TYPED = {
+    "uid": facts.number,
+    "become": facts.truth,
+    "home": facts.path,
+    "python": facts.path,
+    "keys": facts.path,
+    "borg": facts.path,
+}
 _FACTS = (
-    "uid",
-    "home",
-    "python",
+    *_TYPED,
     "python_version",
-    "keys",
-    "become",
-    "borg",
     "os",
     "kernel",
     "systemd",
@@ -32,14 +36,13 @@ def assign(work: Work) -> Assignment:
     client, job = work.client, work.job
     assert client is not None
     secrets = become_secrets(client)
-    become = client_host(client, f"job-{job.id}", work.settings)
     return Assignment(
         playbook="prepare_client",
         host_run=HostRun(
             job=job.id or 0,
             attempt=job.attempt,
             fence=work.fence,
-            host=become,
+            host=client_host(client, f"job-{job.id}", work.settings),
             variables={"prepare_client_update": bool(job.options.get("update", False))},
             secrets=tuple(secrets),
             timeout=job.timeout,
@@ -56,14 +59,12 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
         return Settlement(error=outcome.error, warnings=outcome.warnings)
     # None where the client has no ssh-keygen, which it needs for vaults on other hosts only.
     key = facts.public_key(outcome.facts, "public_key") if outcome.facts.get("public_key") else ""
+    typed = {name: check(outcome.facts, name) for name, check in _TYPED.items() if name in outcome.facts}
     observed = {
         "ready": True,
         "ip": facts.address(outcome.facts, "ip"),
         "borg_version": facts.version(outcome.facts, "borg_version"),
-        "facts": facts.rest(
-            {**outcome.facts, "keys": facts.path(outcome.facts, "keys"), "python": facts.path(outcome.facts, "python")},
-            _FACTS,
-        ),
+        "facts": facts.rest({**outcome.facts, **typed}, _FACTS),
         "public_key": key,
         "prepared_at": work.now,
     }

@@ -7,12 +7,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ErrorCode, JobError
+from ..events import VaultSuspected
 from ..executor import HostRun, Outcome
-from ..secret import Secret
+from ..model.repository import STORAGE_ACCOUNT
 from ..sealing import public_line
+from ..secret import Secret
 from . import facts
 from .hosts import become_secrets, borg_variables, client_host, key_name, key_path, repository_host
-from .work import Assignment, Refused, Settlement, Work
+from .work import Assignment, Refused, Settlement, Work, refuse_suspect
+
+#: Characters; the export of a repokey has a few hundred.
+_LONGEST_EXPORT = 64 * 1024
 
 
 def assign(work: Work) -> Assignment:
@@ -25,6 +30,7 @@ def assign(work: Work) -> Assignment:
         raise Refused(
             ErrorCode.BAD_ARGUMENTS, f"{client.hostname} is not ready: prepare it first, by prepare(client)", skip=True
         )
+    refuse_suspect(vault)
     where = vault.where
     secrets = become_secrets(client, repository)
     variables: dict[str, Any] = {
@@ -39,7 +45,7 @@ def assign(work: Work) -> Assignment:
     if not where.local and repository.managed:
         variables |= {
             "cyborg_repository_host": f"repository-{repository.id}",
-            "prepare_repository_user": where.user or "borg",
+            "prepare_repository_user": where.user or STORAGE_ACCOUNT,
             "prepare_repository_folder": where.path,
             "prepare_repository_quota": repository.quota or 0,
             "prepare_repository_append_only": repository.append_only,
@@ -82,9 +88,10 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
             warnings=outcome.warnings,
         )
     export = kept.get("key_export")
-    if export is None or "BORG_KEY" not in export.reveal():
+    if export is None or not is_export(export, borg_id):
         return Settlement(
-            error=JobError(ErrorCode.UNPARSABLE, "Borg gave no copy of the vault's key; look at the job's output")
+            error=JobError(ErrorCode.UNPARSABLE, "Borg gave no copy of this vault's key; look at the job's output"),
+            warnings=outcome.warnings,
         )
     observed: dict[str, Any] = {"ready": True, "borg_id": borg_id, "prepared_at": work.now}
     if vault.key_export is None:
@@ -96,7 +103,9 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
                 f"the key that lies in the vault {vault.location} is not the one that was exported when it was made: "
                 "somebody changed its passphrase. docs/recovery.md says how the sealed copy is put back",
             ),
+            warnings=outcome.warnings,
             vault={"suspect": "the key in the vault is not the one that was exported"},
+            events=(VaultSuspected(vault=vault.id or 0, reason="the key in it is not the one that was exported"),),
         )
     if not vault.where.local:
         observed["public_key"] = facts.public_key(outcome.facts, "public_key")
@@ -106,6 +115,12 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
         client={"access": tuple(dict.fromkeys((*client.access, vault.id or 0)))},
         repository={"ready": True, "borg_version": facts.version(outcome.facts, "repository_borg_version")},
     )
+
+
+def is_export(export: Secret, borg_id: str) -> bool:
+    """True for what `borg key export` writes of the repository of this id: a line with the id, then base64."""
+    text = export.reveal()
+    return len(text) <= _LONGEST_EXPORT and text.lstrip().startswith(f"BORG_KEY {borg_id}\n")
 
 
 def key_digest(export: Secret) -> str:

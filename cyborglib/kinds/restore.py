@@ -10,14 +10,15 @@ from ..executor import HostRun, Outcome
 from ..secret import Secret
 from .catalog import controller_access
 from .hosts import become_secrets, borg_variables, client_host, controller_host, key_path
-from .work import Assignment, Refused, Settlement, Work
+from .work import Assignment, Refused, Settlement, Work, refuse_unready
 
 
 def destination(job_id: int, given: str | None, *, on_client: bool, here: str) -> str:
     """Where the files go: a new folder that bears the job's id, unless one was given."""
     if given:
         return given
-    return f"/var/tmp/cyborg-restore-{job_id}" if on_client else f"{here}/restore-{job_id}"
+    # The extraction makes it, for its user alone, and refuses one that is there.
+    return f"/var/tmp/cyborg-restore-{job_id}" if on_client else f"{here}/restore-{job_id}"  # noqa: S108
 
 
 def assign(work: Work) -> Assignment:
@@ -29,12 +30,13 @@ def assign(work: Work) -> Assignment:
     if vault.suspect and not job.options.get("force"):
         raise Refused(
             ErrorCode.VAULT_DAMAGED,
-            f"{vault.location} is suspect: {vault.suspect}. Look into it first, or restore with options={{'force': True}} "
-            "if you know what you do",
+            f"{vault.location} is suspect: {vault.suspect}. Look into it first, or restore with "
+            "options={'force': True} if you know what you do",
         )
     name = f"job-{job.id}"
     secrets: dict[str, Secret]
     if client is not None:
+        refuse_unready(work)
         host = client_host(client, name, work.settings)
         variables = borg_variables(job, repository, vault, work.settings)
         variables["borg_ssh_key"] = key_path(client, repository, vault)

@@ -12,6 +12,7 @@ from ..errors import CyborgError, ErrorCode, JobError
 from ..events import Event
 from ..executor import ArchiveMade, HostRun, Outcome
 from ..model import Archive, Client, Job, Policy, Repository, Settings, Vault
+from ..planning import accessible
 from ..secret import Secret
 
 
@@ -46,6 +47,33 @@ class Refused(CyborgError):
         super().__init__(message)
         self.error = JobError(code, message)
         self.skip = skip
+
+
+def refuse_suspect(vault: Vault) -> None:
+    """Raise `Refused` for a vault in which something is wrong: nothing is written to it."""
+    if vault.suspect:
+        raise Refused(
+            ErrorCode.VAULT_DAMAGED,
+            f"nothing is written to {vault.location} any more: {vault.suspect}. docs/append-only.md says how to look "
+            "into it; afterwards set_ready(vault) lets backups go on",
+        )
+
+
+def refuse_unready(work: Work) -> None:
+    """Raise `Refused` for a client that is not prepared, or whose key the vault does not know yet."""
+    client, vault = work.client, work.vault
+    assert client is not None
+    assert vault is not None
+    if not client.ready:
+        what, how = client.hostname, "prepare(client)"
+    elif not accessible(client, vault):
+        what, how = f"the vault {vault.location}, for {client.hostname},", "prepare(repository)"
+    else:
+        return
+    why = "" if work.settings.prepare else ", and the setting `prepare` is off"
+    raise Refused(
+        ErrorCode.BAD_ARGUMENTS, f"{what} is not ready{why}: call {how} first, and launch this again", skip=True
+    )
 
 
 @frozen(kw_only=True)
