@@ -17,10 +17,9 @@ from sqlalchemy import Connection, insert, literal_column, select, text, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from ..model import Job, JobStatus
-from . import schema
-from .queueing import LATER, READY
-from .reading import PAGE
-from .types import database_ms
+from . import leases, schema
+from .reading import PAGE, pages
+from .schema import LATER, READY
 
 
 @frozen
@@ -131,11 +130,9 @@ def _held(connection: Connection) -> dict[str, bool]:
 def _keys(connection: Connection, ids: Sequence[int]) -> dict[int, list[tuple[str, bool]]]:
     table = schema.job_keys.c
     found: dict[int, list[tuple[str, bool]]] = {job: [] for job in ids}
-    for start in range(0, len(ids), PAGE):
-        some = ids[start : start + PAGE]
-        for job, key, exclusive in connection.execute(
-            select(table.job, table.key, table.exclusive).where(table.job.in_(some)).order_by(table.job, table.key)
-        ):
+    for page in pages(ids):
+        query = select(table.job, table.key, table.exclusive).where(table.job.in_(page)).order_by(table.job, table.key)
+        for job, key, exclusive in connection.execute(query):
             found[job].append((key, exclusive))
     return found
 
@@ -152,7 +149,7 @@ def _take(
             attempt=table.c.attempt + 1,
             fence=table.c.fence + 1,
             owner=owner,
-            lease_until=database_ms() + lease * 1000,
+            lease_until=leases.until(lease),
             parked=READY,
             reason="",
             error=None,

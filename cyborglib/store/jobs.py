@@ -15,8 +15,8 @@ from . import claiming, leases, queueing, saying, schema, transitions
 from .claiming import Claim
 from .database import Database
 from .mapped import JOBS
-from .queueing import LATER, READY
 from .reading import ReadShelf, pages
+from .schema import LATER, READY
 
 _ACTIVE = text(schema.ACTIVE)
 _UNFINISHED = text(schema.UNFINISHED)

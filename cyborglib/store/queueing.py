@@ -8,18 +8,17 @@ from datetime import datetime
 from typing import Any
 
 from attrs import evolve, frozen
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, RowMapping, insert, select, text, update
 
 from ..errors import Invalid, NotFound
-from ..model import FINISHED, Job, JobKind, JobStatus
+from ..model import Job, JobKind, JobStatus
 from ..planning import NewJob
 from ..sealing import Sealer
 from . import schema
 from .mapped import JOBS, fields_of
-from .reading import PAGE
-
-#: Where a pending job stands in line: at the door, not yet (`not_before`), or at the key of this name.
-READY, LATER = "", "@later"
+from .reading import pages
+from .schema import LATER, READY
+from .titles import title, why_not
 
 _REFERENCES = {
     "policy": schema.policies,
@@ -53,13 +52,16 @@ def queue(
     ]
     needs_of = _needs(planned, decided, new)
     stored = _stored(connection, {need for needs in needs_of.values() for need in needs if need < 0})
-    rows = [_row(planned[place], needs_of[place], planned, stored, now) for place in new]
-    ids = _insert(connection, rows)
+    jobs: dict[int, Job] = {}
+    for place in new:
+        jobs[place] = _begun(planned[place], needs_of[place], jobs, stored, now)
+    ids = _insert(connection, list(jobs.values()))
     id_of = {**decided.found, **dict(zip(new, ids, strict=True))}
     for later, earlier in decided.same.items():
         if earlier in id_of:
             id_of[later] = id_of[earlier]
-    _insert_rest(connection, planned, new, id_of, needs_of, sealer)
+    _insert_links(connection, planned, jobs, id_of, needs_of)
+    _seal(connection, jobs, id_of, sealer)
     return [id_of[place] for place in range(len(planned)) if place in id_of], ids
 
 
@@ -71,10 +73,9 @@ def _check(connection: Connection, planned: Sequence[NewJob]) -> None:
             raise Invalid(f"job {one.job.id} is in the store already; a new job has no id")
     for name, table in _REFERENCES.items():
         wanted = sorted({value for one in planned if (value := getattr(one.job, name)) is not None})
-        for start in range(0, len(wanted), PAGE):
-            some = wanted[start : start + PAGE]
-            known = set(connection.scalars(select(table.c.id).where(table.c.id.in_(some))))
-            if gone := [one for one in some if one not in known]:
+        for page in pages(wanted):
+            known = set(connection.scalars(select(table.c.id).where(table.c.id.in_(page))))
+            if gone := [one for one in page if one not in known]:
                 raise NotFound(f"there is no {name} with the id {gone[0]} any more; nothing was queued")
 
 
@@ -179,69 +180,80 @@ def _needs(planned: Sequence[NewJob], decided: Decided, new: Sequence[int]) -> d
     return needs
 
 
-def _stored(connection: Connection, needs: Iterable[int]) -> dict[int, Job]:
-    """The jobs in the store that are waited for, by minus their id, as far as needed: their status and title."""
-    table = schema.jobs.c
+def _stored(connection: Connection, needs: Iterable[int]) -> dict[int, RowMapping]:
+    """The rows of the jobs in the store that are waited for, by minus their id."""
+    table = schema.jobs
     ids = sorted(-need for need in needs)
-    found: dict[int, Job] = {}
-    for start in range(0, len(ids), PAGE):
-        query = select(
-            table.id, table.kind, table.status, table.policy_name, table.client_name, table.repository_name
-        ).where(table.id.in_(ids[start : start + PAGE]))
-        for row in connection.execute(query).mappings():
-            found[-row["id"]] = Job(**row)
+    found: dict[int, RowMapping] = {}
+    for page in pages(ids):
+        for row in connection.execute(select(table).where(table.c.id.in_(page))).mappings():
+            found[-row["id"]] = row
     if missing := [job for job in ids if -job not in found]:
         raise NotFound(f"there is no job with the id {missing[0]} to wait for; nothing was queued")
     return found
 
 
-def _row(
-    one: NewJob, needs: Sequence[int], planned: Sequence[NewJob], stored: Mapping[int, Job], now: datetime
-) -> dict[str, Any]:
-    waits = [planned[need].job for need in needs if need >= 0]
-    waits += [stored[need] for need in needs if need < 0 and not stored[need].finished]
-    failed = [stored[n] for n in needs if n < 0 and stored[n].status in FINISHED - {JobStatus.SUCCESSFUL}]
+def _begun(
+    one: NewJob, needs: Sequence[int], jobs: Mapping[int, Job], stored: Mapping[int, RowMapping], now: datetime
+) -> Job:
+    """A new job as it begins: pending, waiting, or skipped because of what became of a job that it needs."""
+    reasons, waits = [], []
+    for need in needs:
+        if need >= 0:
+            if jobs[need].finished:
+                reasons.append(jobs[need].reason)
+            waits.append(jobs[need].title)
+        elif not stored[need]["status"].finished:
+            waits.append(title(stored[need]))
+        elif stored[need]["status"] is not JobStatus.SUCCESSFUL:
+            reasons.append(why_not(stored[need]))
     job = evolve(one.job, created_at=now, attempt=0)
-    if failed:
-        reason = f"{failed[0].title} is {failed[0].status}"
-        job = evolve(job, status=JobStatus.SKIPPED, reason=reason, ended_at=now)
-    elif waits:
-        job = evolve(job, status=JobStatus.WAITING, reason=f"waits for {waits[0].title}")
-    else:
-        job = evolve(job, status=JobStatus.PENDING, reason="")
-    parked = LATER if job.not_before is not None else READY
-    row = JOBS.row(fields_of(job)) | {"fence": 0, "owner": None, "lease_until": None, "parked": parked}
-    del row["id"]
-    return row
+    if reasons:
+        return evolve(job, status=JobStatus.SKIPPED, reason=reasons[0], ended_at=now)
+    if waits:
+        return evolve(job, status=JobStatus.WAITING, reason=f"waits for {waits[0]}")
+    return evolve(job, status=JobStatus.PENDING, reason="")
 
 
-def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[int]:
-    if not rows:
+def _insert(connection: Connection, jobs: Sequence[Job]) -> list[int]:
+    if not jobs:
         return []
+    rows = []
+    for job in jobs:
+        parked = LATER if job.not_before is not None else READY
+        rows.append(JOBS.row(fields_of(job)) | {"fence": 0, "owner": None, "lease_until": None, "parked": parked})
+        del rows[-1]["id"]
     statement = insert(schema.jobs).returning(schema.jobs.c.id, sort_by_parameter_order=True)
     return list(connection.scalars(statement, rows))
 
 
-def _insert_rest(
+def _insert_links(
     connection: Connection,
     planned: Sequence[NewJob],
-    new: Sequence[int],
+    jobs: Mapping[int, Job],
     id_of: Mapping[int, int],
     needs_of: Mapping[int, Sequence[int]],
-    sealer: Sealer,
 ) -> None:
+    """What the new jobs wait for, and the keys that those which may come to work will hold."""
     after, keys = [], []
-    for place in new:
-        one, job = planned[place], id_of[place]
-        after += [{"job": job, "needs": id_of[need] if need >= 0 else -need} for need in needs_of[place]]
+    for place, job in jobs.items():
+        number = id_of[place]
+        after += [{"job": number, "needs": id_of[need] if need >= 0 else -need} for need in needs_of[place]]
         alone: dict[str, bool] = {}
-        for key in one.keys:
+        for key in planned[place].keys:
             alone[key.name] = alone.get(key.name, False) or key.alone
-        keys += [{"job": job, "key": name, "exclusive": exclusive} for name, exclusive in alone.items()]
-        sealed = JOBS.sealed_row(fields_of(one.job), job, sealer)
-        if any(sealed.values()):
-            connection.execute(update(schema.jobs).where(schema.jobs.c.id == job).values(sealed))
+        if not job.finished:
+            keys += [{"job": number, "key": name, "exclusive": exclusive} for name, exclusive in alone.items()]
     if after:
         connection.execute(insert(schema.job_after), after)
     if keys:
         connection.execute(insert(schema.job_keys), keys)
+
+
+def _seal(connection: Connection, jobs: Mapping[int, Job], id_of: Mapping[int, int], sealer: Sealer) -> None:
+    """Write what is sealed, which needs the ids."""
+    table = schema.jobs
+    for place, job in jobs.items():
+        sealed = JOBS.sealed_row(fields_of(job), id_of[place], sealer)
+        if any(sealed.values()):
+            connection.execute(update(table).where(table.c.id == id_of[place]).values(sealed))

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from ..errors import InvalidTransition, NotFound
 from . import schema
-from .transitions import title
+from .titles import title
 
 
 def say(connection: Connection, job: int, lines: Sequence[str], fence: int | None) -> None:

@@ -30,6 +30,9 @@ UNFINISHED = "status IN ('waiting', 'pending', 'starting', 'running')"
 ACTIVE = "status IN ('starting', 'running')"
 PENDING = "status = 'pending'"
 
+#: Where a pending job stands in line: at the door, not yet (`not_before`), or at the key of this name.
+READY, LATER = "", "@later"
+
 
 def _plain(value: Any) -> Any:
     return value.plain()

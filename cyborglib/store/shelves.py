@@ -24,7 +24,7 @@ from sqlalchemy import (
 from ..errors import Invalid
 from ..model import Archive, Client, Policy, Repository, Schedule, Vault
 from . import schema
-from .reading import PAGE
+from .reading import pages
 from .shelf import Shelf
 
 #: How many names a sentence lists.
@@ -154,8 +154,8 @@ class PolicyShelf(Shelf[Policy]):
         members = schema.policy_clients.c
         ids = [row["id"] for row in rows]
         clients: dict[int, list[int]] = {policy: [] for policy in ids}
-        for start in range(0, len(ids), PAGE):
-            query = select(members.policy, members.client).where(members.policy.in_(ids[start : start + PAGE]))
+        for page in pages(ids):
+            query = select(members.policy, members.client).where(members.policy.in_(page))
             for policy, client in connection.execute(query.order_by(members.policy, members.position)):
                 clients[policy].append(client)
         return [{**row, "clients": clients[row["id"]]} for row in rows]
@@ -163,10 +163,9 @@ class PolicyShelf(Shelf[Policy]):
     def _check_references(self, connection: Connection, fields: Mapping[str, Any]) -> None:
         super()._check_references(connection, fields)
         wanted = sorted(fields.get("clients", ()))
-        for start in range(0, len(wanted), PAGE):
-            some = wanted[start : start + PAGE]
-            known = set(connection.scalars(select(schema.clients.c.id).where(schema.clients.c.id.in_(some))))
-            if unknown := [client for client in some if client not in known]:
+        for page in pages(wanted):
+            known = set(connection.scalars(select(schema.clients.c.id).where(schema.clients.c.id.in_(page))))
+            if unknown := [client for client in page if client not in known]:
                 raise Invalid(f"there is no client with the id {unknown[0]}; add it first, and give what add gave back")
 
     def _write_rest(self, connection: Connection, id: int, fields: Mapping[str, Any]) -> None:

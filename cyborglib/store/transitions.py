@@ -13,11 +13,12 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, text, update
 
 from ..errors import InvalidTransition, JobError, NotFound
-from ..model import Archive, Job, JobStatus, Stats
+from ..model import Archive, JobStatus, Stats
 from . import schema
 from .mapped import ARCHIVES, fields_of
-from .queueing import LATER, READY
-from .reading import PAGE
+from .reading import pages
+from .schema import LATER, READY
+from .titles import title, why_not
 
 _ACTIVE = text(schema.ACTIVE)
 _WAITING = text("status IN ('waiting', 'pending')")
@@ -139,37 +140,17 @@ def _settle(connection: Connection, id: int, now: datetime) -> list[int]:
     row = connection.execute(select(schema.jobs).where(jobs.id == id)).mappings().one()
     if row["status"] is JobStatus.SUCCESSFUL:
         return _wake(connection, id)
-    return _skip_all(connection, id, _why(row), now)
-
-
-def title(row: Any) -> str:
-    """What a person calls the job of a row."""
-    return Job(
-        kind=row["kind"],
-        policy_name=row["policy_name"],
-        client_name=row["client_name"],
-        repository_name=row["repository_name"],
-    ).title
-
-
-def _why(row: Any) -> str:
-    """Why what needed this job is not done."""
-    status, name = row["status"], title(row)
-    if status is JobStatus.FAILED:
-        return f"{name} failed: {row['error']}"
-    if status is JobStatus.SKIPPED:
-        return f"{name} was skipped: {row['reason']}"
-    return f"{name} was canceled"
+    return _skip_all(connection, id, why_not(row), now)
 
 
 def _waiting_for(connection: Connection, ids: Sequence[int]) -> list[int]:
     after, jobs = schema.job_after.c, schema.jobs.c
     found: set[int] = set()
-    for start in range(0, len(ids), PAGE):
+    for page in pages(ids):
         query = (
             select(after.job)
             .join(schema.jobs, jobs.id == after.job)
-            .where(after.needs.in_(ids[start : start + PAGE]), jobs.status == JobStatus.WAITING)
+            .where(after.needs.in_(page), jobs.status == JobStatus.WAITING)
         )
         found.update(connection.scalars(query))
     return sorted(found)
@@ -201,10 +182,9 @@ def _skip_all(connection: Connection, id: int, reason: str, now: datetime) -> li
     level = _waiting_for(connection, [id])
     values = {"status": JobStatus.SKIPPED, "reason": reason, **_ended(now)}
     while level:
-        for start in range(0, len(level), PAGE):
-            some = level[start : start + PAGE]
-            connection.execute(update(schema.jobs).where(schema.jobs.c.id.in_(some)).values(values))
-            connection.execute(delete(schema.job_keys).where(schema.job_keys.c.job.in_(some)))
+        for page in pages(level):
+            connection.execute(update(schema.jobs).where(schema.jobs.c.id.in_(page)).values(values))
+            connection.execute(delete(schema.job_keys).where(schema.job_keys.c.job.in_(page)))
         changed += level
         level = _waiting_for(connection, level)
     return changed
