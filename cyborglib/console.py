@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from datetime import timedelta
 
@@ -34,45 +35,50 @@ def console(event: Event) -> None:
     if text is None:
         return
     terminal = sys.stdout.isatty()
-    if isinstance(event, JobProgressed):
-        if terminal:
-            sys.stdout.write(f"\r  {text}{_CLEAR}")
-        else:
-            sys.stdout.write(f"  {text}\n")
-    else:
-        sys.stdout.write(f"\r{text}{_CLEAR}\n" if terminal else f"{text}\n")
+    progress = isinstance(event, JobProgressed)
+    if progress:
+        text = f"  {text}"
+    if terminal and progress:
+        # What does not fit would begin a new line, and that could not be written over.
+        text = text[: shutil.get_terminal_size().columns - 1]
+    encoding = sys.stdout.encoding or "utf-8"
+    text = text.encode(encoding, "backslashreplace").decode(encoding)
+    sys.stdout.write(f"\r{text}{_CLEAR}{'' if progress else chr(10)}" if terminal else f"{text}\n")
     sys.stdout.flush()
 
 
 def describe(event: Event) -> str | None:
-    """An event in words; None for one that people need not see."""
+    """An event in words; None for one that people need not see.
+
+    Whatever a host said is in it without the characters that move a terminal's cursor or begin a line.
+    """
     match event:
         case JobProgressed():
             return f"{event.job.title}: {_progress(event.progress)}"
         case JobOutput():
-            return f"  | {event.line}"
+            return f"  | {_plain(event.line)}"
         case JobQueued():
-            return f"queued   {event.job.title}" + (f" ({event.job.reason})" if event.job.reason else "")
+            return f"queued   {event.job.title}" + (f" ({_plain(event.job.reason)})" if event.job.reason else "")
         case JobStarted():
             return f"started  {event.job.title}"
         case JobSucceeded():
             return f"done     {event.job.title}{_stats(event.job)}" + "".join(
-                f"\n  warning: {warning}" for warning in event.job.warnings
+                f"\n  warning: {_plain(warning)}" for warning in event.job.warnings
             )
         case JobFailed():
-            return f"FAILED   {event.job.title}: {event.error}"
+            return f"FAILED   {event.job.title}: {_plain(str(event.error))}"
         case JobRetried():
-            return f"again    {event.job.title}, as it failed: {event.error}"
+            return f"again    {event.job.title}, as it failed: {_plain(str(event.error))}"
         case JobCanceled():
             return f"canceled {event.job.title}"
         case JobSkipped():
-            return f"skipped  {event.job.title}: {event.job.reason}"
+            return f"skipped  {event.job.title}: {_plain(event.job.reason)}"
         case HostKeyAccepted():
-            return f"accepted the host key of {event.name}: {event.fingerprint}"
+            return f"accepted the host key of {event.name}: {_plain(event.fingerprint)}"
         case ArchiveConfirmed():
-            return f"  confirmed by the controller: {event.archive}"
+            return f"  confirmed by the controller: {_plain(event.archive)}"
         case VaultSuspected():
-            return f"SUSPECT  vault {event.vault}: {event.reason}"
+            return f"SUSPECT  vault {event.vault}: {_plain(event.reason)}"
         case KitOutdated():
             return f"note: {event.reason}"
         case _:
@@ -81,12 +87,18 @@ def describe(event: Event) -> str | None:
 
 def size(count: int) -> str:
     """A number of bytes for people: 1000 is 1.0 kB."""
-    value = float(count)
-    for unit in _UNITS:
-        if value < 1000 or unit == _UNITS[-1]:
-            return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+    if count < 1000:
+        return f"{count} B"
+    value, unit = float(count), 0
+    # Rounded first, so that nothing is called 1000.0 of a unit.
+    while round(value, 1) >= 1000 and unit < len(_UNITS) - 1:
         value /= 1000
-    raise AssertionError("unreachable")
+        unit += 1
+    return f"{value:.1f} {_UNITS[unit]}"
+
+
+def _plain(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in text)
 
 
 def _progress(progress: Progress) -> str:
@@ -95,7 +107,7 @@ def _progress(progress: Progress) -> str:
         parts.append(f"about {progress.fraction:.0%}")
     if progress.remaining is not None:
         parts.append(f"{timedelta(seconds=round(progress.remaining))} left")
-    return ", ".join(parts) + (f"  {progress.path}" if progress.path else "")
+    return ", ".join(parts) + (f"  {_plain(progress.path)}" if progress.path else "")
 
 
 def _stats(job: Job) -> str:

@@ -151,9 +151,9 @@ PERMANENT = frozenset(ErrorCode) - {
 }
 
 
-
 def _sentence(text: str) -> str:
-    return " ".join(text.split())[:2000]
+    """One line that every terminal and database takes: a job whose error could not be kept would never end."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:2000]
 
 
 @frozen

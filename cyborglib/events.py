@@ -122,7 +122,6 @@ class KitOutdated(Event):
 
 
 E = TypeVar("E", bound=Event)
-L = TypeVar("L", bound=Callable[..., object])
 
 
 class Events:
