@@ -106,7 +106,7 @@ class ErrorCode(enum.StrEnum):
     HOST_KEY_CHANGED = "host_key_changed"
     HOST_KEY_UNKNOWN = "host_key_unknown"
     KEY_NOT_AUTHORIZED = "key_not_authorized"
-    WRONG_PASSPHRASE = "wrong_passphrase"
+    WRONG_PASSPHRASE = "wrong_passphrase"  # noqa: S105 - a code
     LOCK_HELD = "lock_held"
     VAULT_MISSING = "vault_missing"
     VAULT_EXISTS = "vault_exists"
