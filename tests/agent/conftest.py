@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -40,23 +41,41 @@ class Target:
     def new_job(self):
         return f"{next(self._numbers)}.1"
 
-    def popen(self, op, job, **request):
+    def program(self, op, job, patch=None, **request):
+        """``patch``: (text, other text): one place of the source that is to be another; how tests cut an agent off."""
         request = {"op": op, "job": job, "root": str(self.root), "fence": 0, **request}
+        if patch is None:
+            return agent_module.exchange(request)
+        bundle = sys.modules["cyborg_agent.bundle"]
+        source = bundle._joined(tuple(agent_module.PIECES[op]))
+        assert source.count(patch[0]) == 1
+        return bundle._composed(source.replace(*patch), request)
+
+    def spawn(self, program):
         process = subprocess.Popen(
             [self.interpreter, "-I", "-S", "-"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.env,
         )
-        process.stdin.write(agent_module.exchange(request))
+        process.stdin.write(program)
         process.stdin.close()
         process.stdin = None
         return process
 
-    def do(self, op, job, **request):
-        with self.popen(op, job, **request) as process:
+    def read(self, process):
+        with process:
             out, err = process.communicate(timeout=120)
         assert err == b""
         assert process.returncode == 0
         return agent_module.answer(out.decode("ascii"))
+
+    def feed(self, program):
+        return self.read(self.spawn(program))
+
+    def popen(self, op, job, **request):
+        return self.spawn(self.program(op, job, **request))
+
+    def do(self, op, job, **request):
+        return self.read(self.popen(op, job, **request))
 
     def start(self, argv, job=None, wait=60, quiet=60, **request):
         """Starts and follows to the end (or for ``wait`` seconds)."""
@@ -64,6 +83,14 @@ class Target:
 
     def shell(self, script, **request):
         return self.start(["sh", "-c", script], **request)
+
+    def wait_for(self, job, state="ended", seconds=60):
+        """The answer to ``ask`` as soon as the job is in that state."""
+        deadline = time.monotonic() + seconds
+        while (reply := self.do("ask", job))["state"] != state:
+            assert time.monotonic() < deadline, f"the job is {reply['state']} and not {state}"
+            time.sleep(0.05)
+        return reply
 
     def folder(self, job):
         return self.root / job

@@ -42,7 +42,10 @@ def program(pieces, request):
     :param request: the request as README.md describes it; must be JSON-plain
     :returns: bytes, pure ASCII
     """
-    source = _joined(tuple(pieces))
+    return _composed(_joined(tuple(pieces)), request)
+
+
+def _composed(source, request):
     # A Python literal, because reading JSON would cost the target half of the exchange. The detour makes plain
     # values of whatever Ansible has wrapped: only those have a literal that is certain to be data.
     literal = ascii(json.loads(json.dumps(request, allow_nan=False)))

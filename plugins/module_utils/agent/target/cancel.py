@@ -38,15 +38,19 @@ def end(job, grace, interrupt):
     while True:
         state, result = state_of(job)
         now = time.monotonic()
-        if state == "ended" or now > last:
+        if now > last:
             return state, result
         pids = [int(pid) for pid in (read_file(job, "pid") or b"").split()]
         # A supervisor that does not come to its command, or not to its end, goes too.
         stuck = now > began + grace + (PATIENCE / 2 if pids else 0)
         if pids or stuck:
-            command = pids[1] if pids else 0
+            command = pids[1] if pids else None
             steps = steps or Steps(command, grace if pids else 0, now, interrupt)
-            if steps.due(now):
-                spare = (me,) if stuck else (me, pids[0])
-                steps.step(members(command, lock, spare), now)
+            if steps.due(now) or state == "ended":
+                left = members(command, lock, (me,) if stuck else (me, pids[0]))
+                if state == "ended" and not left:
+                    return state, result
+                steps.step(left, now)
+        elif state == "ended":
+            return state, result  # it came to no command
         time.sleep(0.05)

@@ -11,25 +11,31 @@ except ImportError:
 
 
 def process(pid):
-    """(state, session) of a process, or None."""
+    """(state, group, session) of a process, or None."""
     try:
         with open("/proc/%d/stat" % pid, "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return fields[0], int(fields[3])
+    return fields[0], int(fields[2]), int(fields[3])
 
 
-def members(session, lock=None, spare=()):
-    """Pids of living processes of the session; with ``lock`` (its os.stat) also of those that have that file open."""
+def members(session, lock=None, spare=(), group=False):
+    """Pids of living processes of the session; with ``group`` only those of the process group of the same number.
+
+    ``lock``: its os.stat; those that have that file open belong to them as well. ``session`` None: nobody's; 0 would
+    be those of kernel and init, and all from outside of a container.
+    """
+    if session is not None and session <= 1:
+        raise ValueError("no session of a command")
     found = []
     for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) in spare:
+        if not name.isdigit() or int(name) == 1 or int(name) in spare:
             continue
         seen = process(int(name))
         if seen is None or seen[0] in (b"Z", b"X"):
             continue
-        if seen[1] == session or (lock is not None and holds(name, lock)):
+        if seen[1 if group else 2] == session or (lock is not None and holds(name, lock)):
             found.append(int(name))
     return found
 
@@ -68,13 +74,6 @@ def group_lives(group):
     return True
 
 
-def send_group(group, number):
-    try:
-        os.killpg(group, number)
-    except (ProcessLookupError, PermissionError):
-        pass  # gone; or it is another user by now (sudo in a command), which its own parent ends
-
-
 def grace_of(request):
     """Seconds from the first signal to KILL."""
     return 5.0 if request.get("grace") is None else float(request["grace"])
@@ -100,12 +99,16 @@ class Steps:
             self.plan[:2] = [(now, signal.SIGTERM, True)]
 
     def due(self, now):
-        return bool(self.plan) and now >= self.plan[0][0]
+        return now >= self.plan[0][0]
 
     def step(self, pids, now):
-        """Sends what is due; after the last one it is sent again at each call."""
-        while self.due(now) and len(self.plan) > 1:
-            _, number, alone = self.plan.pop(0)
+        """Sends what is due; the last one again at each call."""
+        if self.command not in pids:
+            # The command is gone: what it left need not wait for it.
+            self.plan[:-1] = [(now, signal.SIGTERM, False)] if len(self.plan) > 1 else []
+        while self.due(now):
+            _, number, alone = self.plan[0]
             send(number, [pid for pid in pids if pid == self.command] if alone else pids)
-        if self.due(now):
-            send(self.plan[0][1], pids)
+            if len(self.plan) == 1:
+                return
+            self.plan.pop(0)

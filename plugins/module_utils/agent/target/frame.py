@@ -38,6 +38,11 @@ def to_text(data):
     return data.decode("utf-8", "surrogateescape")
 
 
+def source():
+    """The text of this program, for an interpreter of our own."""
+    return globals()["S"]
+
+
 class Raw(str):
     """Text that is JSON already."""
 

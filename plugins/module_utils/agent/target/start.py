@@ -6,11 +6,13 @@ import fcntl
 import os
 import time
 
+from .checking import check
 from .follow import follow
 from .frame import Raw, Refused, dumps, to_bytes, to_text
 from .memory import files_place, write_files
-from .places import DIRECTORY, FILE, open_folder, open_job, remove_tree, root_path, unsafe
+from .places import DIRECTORY, FILE, job_name, open_folder, open_job, remove_tree, root_path, unsafe
 from .room import limits, reserve
+from .scope import launch_in_scope, scope_command
 from .sources import examine
 from .state import MARK, Guard, exists, read_file, remove_files, write_file
 from .supervise import supervise
@@ -21,6 +23,8 @@ TOLD = ("roots", "left_out", "absent")
 
 
 def op_start(request):
+    check(request)
+    job_name(request)
     path = root_path(request)
     root = open_folder(path, True)
     ask, token = request.get("follow") or {}, {"fence": request.get("fence")}
@@ -52,8 +56,6 @@ def begin(request, root, path):
 
     # Nothing that handles a secret leaves its memory on a disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if not request.get("argv"):
-        raise Refused("invalid", "There is no command to start.")
     found = examine(request["sources"]) if request.get("sources") else {}
     sweep(root, 7)
     request.update(limits(root, request))
@@ -75,17 +77,17 @@ def begin(request, root, path):
         write_files(request, job, place)
         new_cwd = prepare(request, place or b"%s/%s/files" % (path, to_bytes(request["job"])))
         os.rename(name, request["job"], src_dir_fd=root, dst_dir_fd=root)
-        if forgotten(root, request["job"]):
+        name = request["job"]
+        if forgotten(root, name):
             # It ran and was acknowledged between our two looks.
-            name = request["job"]
             raise already_forgotten()
+        return job, launch(request, job, lock)
     except BaseException:
         undo(root, name, job, new_cwd)
         winner = open_job(request, root)
         if winner is None:
             raise
         return winner, None  # another exchange was faster; what stood in our way may be its work
-    return job, launch(request, job, lock)
 
 
 def undo(root, name, job, new_cwd):
@@ -123,8 +125,19 @@ def prepare(request, folder):
 
 def launch(request, job, lock):
     """Leaves the job to a process of its own. Returns the bell: an fd that tells news, and the end by its end."""
+    argv = scope_command(request)
     bell, ring = os.pipe()
-    os.set_blocking(ring, False)
+    if argv is None or not launch_in_scope(argv, request, job, lock, bell, ring):
+        if argv is not None:
+            os.close(bell)
+            bell, ring = os.pipe()
+        launch_alone(request, job, lock, bell, ring)
+    os.close(lock)
+    request.clear()  # the secrets are handed over
+    return bell
+
+
+def launch_alone(request, job, lock, bell, ring):
     if os.fork() == 0:
         try:
             os.setsid()
@@ -135,6 +148,3 @@ def launch(request, job, lock):
         finally:
             supervise(request, job, lock, ring)
     os.close(ring)
-    os.close(lock)
-    request.clear()  # the secrets are handed over
-    return bell

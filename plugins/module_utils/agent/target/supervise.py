@@ -7,7 +7,7 @@ import select
 import time
 
 from .command import Command
-from .ending import Steps, grace_of, group_lives, members, send_group, signal
+from .ending import Steps, grace_of, group_lives, members, send, signal
 from .frame import dumps, failure, to_bytes, to_text
 from .keeping import Log, Out
 from .reading import Reading, Splitter
@@ -33,8 +33,8 @@ class Supervisor:
     def run(self):
         began = time.monotonic()
         woken, wake = os.pipe()
-        os.set_blocking(wake, False)
-        os.set_blocking(woken, False)
+        for fd in (woken, wake, self.bell):
+            os.set_blocking(fd, False)
         signal.set_wakeup_fd(wake)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         # Whoever ends the whole scope or session ends the command; its result is still to be written.
@@ -61,8 +61,8 @@ class Supervisor:
             pass
 
     def work(self, command, woken, deadline):
-        open_fds, ended_at = {command.out, command.err}, None
-        while open_fds or self.status is None or group_lives(command.pid):
+        open_fds, ended_at, readable = {command.out, command.err}, None, ()
+        while open_fds or self.status is None or self.left(command):
             now = time.monotonic()
             if self.status is None and deadline is not None and now >= deadline:
                 self.end(command, now)
@@ -70,8 +70,9 @@ class Supervisor:
                 # The command has ended: what is left of its group is ended too. Whoever left the group and still
                 # holds the pipes after that is not of this job any more.
                 ended_at = now if ended_at is None else ended_at
-                send_group(command.pid, signal.SIGTERM if now - ended_at < 2 else signal.SIGKILL)
-                if now - ended_at > (1 if not group_lives(command.pid) else 3):
+                left = self.left(command)
+                send(signal.SIGTERM if now - ended_at < 2 else signal.SIGKILL, left)
+                if now - ended_at > (60 if readable else 3 if left else 1):
                     break
             readable, writable, _ = select.select(
                 [woken, *open_fds], list(command.feeds), [], self.patience(now, deadline, ended_at)
@@ -96,6 +97,12 @@ class Supervisor:
         self.take([last] if last else [])
         self.show(True)
         command.close()
+
+    def left(self, command):
+        """Pids of those that are to end with the command: its group; after a timeout whoever has to do with it."""
+        if self.timed_out:
+            return members(command.pid, os.fstat(self.lock), (os.getpid(),))
+        return members(command.pid, group=True) if group_lives(command.pid) else []
 
     def end(self, command, now):
         """The time is over."""
