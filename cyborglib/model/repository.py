@@ -85,8 +85,8 @@ class Repository:
             raise Invalid("managed=False is for a repository on another host; a folder on the client needs no host")
         if self.managed and not self.location.absolute:
             raise Invalid(
-                f"path {self.path!r} begins in a home; on a managed host, where the library makes the folder, give the "
-                "whole path from / on. For a host without a shell, like a storage box, say managed=False"
+                f"the repository path {self.path!r} begins in a home; on a managed host, where the library makes the "
+                "folder, give the whole path from / on. For a host without a shell, like a storage box, say managed=False"
             )
 
     @property
