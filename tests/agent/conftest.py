@@ -33,8 +33,8 @@ agent_module = load_agent()
 class Target:
     """A root of jobs on tmpfs and an interpreter."""
 
-    def __init__(self, root, interpreter):
-        self.root, self.interpreter = Path(root), interpreter
+    def __init__(self, root, interpreter, user=None):
+        self.root, self.interpreter, self.user = Path(root), interpreter, user
         self._numbers = itertools.count(1)
         self.env = None
 
@@ -55,6 +55,7 @@ class Target:
         process = subprocess.Popen(
             [self.interpreter, "-I", "-S", "-"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.env,
+            user=self.user, group=self.user, extra_groups=None if self.user is None else [], cwd="/",
         )
         process.stdin.write(program)
         process.stdin.close()

@@ -8,8 +8,8 @@ from .frame import Refused, to_bytes, to_text
 from .mounts import below, identity, mount_of, read_mounts
 
 
-def refused(what, root, message):
-    return Refused("source_" + what, message, root=root)
+def refused(what, root, message, **more):
+    return Refused("source_" + what, message, root=root, **more)
 
 
 def examine(sources):
