@@ -86,7 +86,7 @@ class Repository:
         if self.managed and not self.location.absolute:
             raise Invalid(
                 f"the repository path {self.path!r} begins in a home; on a managed host, where the library makes the "
-                "folder, give the whole path from / on. For a host without a shell, like a storage box, say managed=False"
+                "folder, give the whole path from /. For a host without a shell, like a storage box, say managed=False"
             )
 
     @property
