@@ -431,7 +431,7 @@ class Cyborg:
         if self._executor is None:
             from .ansible import AnsibleExecutor
 
-            self._executor = AnsibleExecutor(state_dir=self._state_dir, roles_path=self._roles_path)
+            self._executor = AnsibleExecutor(roles_path=self._roles_path)
         return self._executor
 
     def _kit_is_fresh(self) -> None:

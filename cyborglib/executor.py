@@ -76,6 +76,8 @@ class Run:
 
     id: str
     playbook: str
+    #: Digits that no other store has: hosts know a job by them, its id and its attempt.
+    store: str = "0"
     hosts: tuple[HostRun, ...]
     #: Variables of the whole run, all of them the library's own: they are templates' and roles' names.
     variables: Mapping[str, Any] = field(factory=dict)

@@ -59,6 +59,7 @@ def _job(run: Run, work: HostRun, pins: Pins, interval: float) -> dict[str, Any]
     return {
         **unsafe(work.variables),
         **_reached(work.host, pins, run.connect_timeout, [work]),
+        "cyborg_store": run.store,
         "cyborg_job": work.job,
         "cyborg_attempt": work.attempt,
         "cyborg_fence": work.fence,

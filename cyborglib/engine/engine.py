@@ -31,6 +31,8 @@ from .loading import Role, load
 
 logger = logging.getLogger("cyborglib")
 
+#: Where the store keeps its number.
+STORE_NUMBER = "store_number"
 #: Seconds between two looks at the queue when nobody said that something changed.
 POLL = 1.0
 #: Jobs whose work goes on without an engine: their agent is asked before anything is done again.
@@ -239,6 +241,7 @@ class Engine:
         run = Run(
             id=secrets.token_hex(6),
             playbook=playbook,
+            store=self._store_number(),
             hosts=tuple(member.assignment.host_run for member in members),
             variables=variables,
             connect_timeout=timeout,
@@ -249,6 +252,15 @@ class Engine:
         thread = threading.Thread(target=self._run, args=(run, jobs), name=f"cyborglib-run-{run.id}", daemon=True)
         self._runs[run.id] = thread
         thread.start()
+
+    def _store_number(self) -> str:
+        """What tells this store from every other one, made with the first run."""
+        with self._store.transaction():
+            number = self._store.get_meta(STORE_NUMBER)
+            if number is None:
+                number = str(secrets.randbits(48))
+                self._store.set_meta(STORE_NUMBER, number)
+            return number
 
     def _run(self, run: Run, jobs: dict[int, Assigned]) -> None:
         control = EngineControl(

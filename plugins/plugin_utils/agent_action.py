@@ -42,7 +42,6 @@ RECONNECT = (1, 2, 4, 8, 15, 30)
 PATIENCE = 900
 _NOT_ROOT = "@@cyborg-not-root@@"
 _NO_PYTHON = "@@cyborg-no-python@@"
-_JOB = re.compile(r"[0-9]+")
 
 
 class AgentAction(ActionBase):
@@ -93,10 +92,14 @@ class AgentAction(ActionBase):
 
     @property
     def job(self):
-        """`<job>.<attempt>`, or None in a run without the library."""
+        """`<store>.<job>.<attempt>`, or None in a run without the library.
+
+        The store is in it as a host may be backed up by two of them, or by one that was made anew.
+        """
         if self.vars.get("cyborg_job") is None:
             return None
-        return "%d.%d" % (int(self.vars["cyborg_job"]), int(self.vars.get("cyborg_attempt") or 1))
+        store, attempt = self.vars.get("cyborg_store") or 0, self.vars.get("cyborg_attempt") or 1
+        return "%d.%d.%d" % (int(store), int(self.vars["cyborg_job"]), int(attempt))
 
     def command_id(self, step):
         """The agent's name for one command of this job: the job's main command has no step.

@@ -88,8 +88,22 @@ _ON_THE_WAY = (
 _FULL = ("No space left on device", "[Errno 28]", "ENOSPC", "Disk quota exceeded")
 
 
+#: What Borg says at a first backup or an init, of which nobody has to know: the cache comes by itself, and the
+#: library keeps key and passphrase.
+EXPECTED = (
+    "The files cache can't be read. [[Errno 2]",
+    "Continuing without files cache",
+    "By default repositories initialized with this version",
+    "IMPORTANT: you will need both KEY AND PASSPHRASE",
+)
+
+
 def texts_of(lines):
-    """The messages in Borg's log lines; what is not JSON stands for itself."""
+    """The messages in Borg's log lines, but for those that are always there; what is not JSON stands for itself."""
+    return [text for text in _texts_of(lines) if not text.lstrip().startswith(EXPECTED)]
+
+
+def _texts_of(lines):
     found = []
     for line in lines or ():
         try:
@@ -234,6 +248,15 @@ def listed(text, repository, pinned):
     encryption = answer.get("encryption")
     mode = encryption.get("mode") if isinstance(encryption, dict) else None
     return {"borg_id": found, "encryption": str(mode or ""), "archives": archives}
+
+
+def amounts(stats):
+    """Figures of an archive in words."""
+    return "%d files, %d bytes, of which %d bytes compressed were new" % (
+        stats["files"],
+        stats["original_bytes"],
+        stats["deduplicated_bytes"],
+    )
 
 
 def progress(values, seconds):

@@ -84,9 +84,10 @@ class Reading:
             "errors": self.errors,
             "tail": self.tail,
             "files": {
-                # Without --list there are only the warnings to count by.
-                "changed": max(self.changed, self.status.get("C", 0)),
-                "unreadable": max(self.unreadable, self.status.get("E", 0)),
+                # Without --list there are only the warnings to count by. With it they are not asked: not every
+                # error number that Borg tells of belongs to a file that was to be saved.
+                "changed": self.status.get("C", 0) if self.status else self.changed,
+                "unreadable": self.status.get("E", 0) if self.status else self.unreadable,
                 "examples": self.examples,
                 "status": self.status,
             },
