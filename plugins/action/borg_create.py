@@ -64,12 +64,16 @@ class ActionModule(Attached, BorgAction):
         result = reply["result"]
         self._say_sources(reply)
         if self.check:
-            return {"result": {"changed": True, "roots": reply.get("roots", [])}}
+            roots = [root["asked"] or root["real"] for root in reply.get("roots", [])]
+            self.say("would back up %s to the archive %s" % (", ".join(roots), name))
+            return {"result": {"changed": True, "archive": {"name": name, "roots": roots}}}
         made = borg_answers.created(self.out("", reply), name, args["repository"], args["repository_id"])
         made["roots"] = [
             [root["asked"] or root["real"], root["filesystem"] or ""] for root in reply.get("roots", [])
         ]
         self._examine(name, made, reply, result)
+        if self.control is None:
+            self.say("made the archive %s: %s" % (name, borg_answers.amounts(made["stats"])))
         return {
             "archives": [made],
             "stats": made["stats"],
@@ -94,6 +98,12 @@ class ActionModule(Attached, BorgAction):
         """Is everything that was asked for in the archive? Raises `Failure`."""
         args, files = self.args, result.get("files") or {}
         nevertheless = " The archive %s was made nevertheless." % name
+        for root in self._unseen(reply, result):
+            held = self.call("holds " + root, borg_argv.holds(name, root, lock_wait=args["lock_wait"]))
+            if not self.out("holds " + root, held).strip():
+                raise Failure(
+                    "source_missing", "%s is not in the archive: an exclude leaves it out." % root + nevertheless
+                )
         if made["stats"]["files"] == 0 and not args["allow_empty"]:
             raise Failure(
                 "source_empty",
@@ -114,12 +124,6 @@ class ActionModule(Attached, BorgAction):
                     "source_moved",
                     "%s was unmounted, or something else was mounted there, while it was backed up." % root["real"]
                     + nevertheless,
-                )
-        for root in self._unseen(reply, result):
-            held = self.call("holds " + root, borg_argv.holds(name, root, lock_wait=args["lock_wait"]))
-            if not self.out("holds " + root, held).strip():
-                raise Failure(
-                    "source_missing", "%s is not in the archive: an exclude leaves it out." % root + nevertheless
                 )
 
     @staticmethod

@@ -22,6 +22,10 @@ STATES = {
 }
 
 
+#: Borg refuses to serve with less.
+LEAST_QUOTA = 10_000_000
+
+
 class ActionModule(HostAction):
     """Works as root on the repository's host, to which the task is delegated."""
 
@@ -63,8 +67,11 @@ class ActionModule(HostAction):
         setup = borg_setup.BorgSetup(self, "the repository's host")
         here = {"borg": "", "borg_version": ""}
         if state == "present":
-            if args["quota"] < 0 or args["lock_wait"] < 0:
-                raise Failure("bad_arguments", "A quota is in bytes and a wait in seconds; neither is below 0.")
+            if args["quota"] and args["quota"] < LEAST_QUOTA or args["lock_wait"] < 0:
+                raise Failure(
+                    "bad_arguments",
+                    "A quota is in bytes, and Borg takes none below 10000000; a wait is in seconds, at least 0.",
+                )
             here = setup.ensure(["borg"])
             request.update(
                 quota=args["quota"],

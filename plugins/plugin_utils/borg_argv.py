@@ -46,7 +46,7 @@ def exclude(value):
         style, pattern = value.get("style", "path"), value.get("pattern", value.get("path"))
     else:
         style, pattern = None, None
-    if style not in STYLES or not isinstance(pattern, str) or not pattern or "\0" in pattern or "\n" in pattern:
+    if style not in STYLES or not isinstance(pattern, str) or not pattern or "\0" in pattern:
         raise BadArgument(
             "%r cannot be an exclude: give a path, or a mapping of style (%s) and pattern" % (value, ", ".join(STYLES))
         )
