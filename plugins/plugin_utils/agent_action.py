@@ -16,7 +16,6 @@ What goes wrong is raised as a `Failure`; it becomes the task's result, with ``c
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import signal
 import threading
