@@ -26,6 +26,8 @@ def refuse(message):
     # Borg shows it to its user as "Remote: cyborg: ...".
     sys.stderr.write("cyborg: %s\n" % message)
     sys.stderr.flush()
+    # Where both come at once, Borg's client looks at the end of the connection, and not at what was said before it.
+    time.sleep(1)
     os._exit(75)
 
 
