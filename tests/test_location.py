@@ -96,5 +96,9 @@ def test_an_address_makes_a_path_that_can_be_read_again():
 
 def test_what_begins_in_a_home_is_not_absolute():
     assert [Location.parse(text).absolute for text in ("/srv", "nas:/srv", "nas:srv", "nas:~/srv", "nas:~eve/srv")] == [
-        True, True, False, False, False
+        True,
+        True,
+        False,
+        False,
+        False,
     ]

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from attrs import field, frozen
 
-from ..errors import JobError
-from .fields import SEALED, as_ids, as_texts, as_utc, observed
+from ..errors import Invalid, JobError
+from .fields import SEALED, as_ids, as_texts, as_utc, observed, shown
 from .variables import Variables, as_variables
 
 
@@ -49,6 +49,20 @@ FINISHED = frozenset({JobStatus.SUCCESSFUL, JobStatus.FAILED, JobStatus.CANCELED
 ACTIVE = frozenset({JobStatus.STARTING, JobStatus.RUNNING})
 
 
+def _kind(value: JobKind | str) -> JobKind:
+    try:
+        return JobKind(value)
+    except ValueError:
+        raise Invalid(f"kind {shown(value)} is not known; choose one of {', '.join(JobKind)}") from None
+
+
+def _status(value: JobStatus | str) -> JobStatus:
+    try:
+        return JobStatus(value)
+    except ValueError:
+        raise Invalid(f"status {shown(value)} is not known; choose one of {', '.join(JobStatus)}") from None
+
+
 @frozen(kw_only=True)
 class Stats:
     """What a backup or restore amounted to: numbers of files, bytes, seconds."""
@@ -83,8 +97,8 @@ class Job:
     `after` holds the ids of the jobs it waits for; `due` is the moment of the schedule that launched it.
     """
 
-    kind: JobKind = field(converter=JobKind)
-    status: JobStatus = field(default=JobStatus.PENDING, converter=JobStatus)
+    kind: JobKind = field(converter=_kind)
+    status: JobStatus = field(default=JobStatus.PENDING, converter=_status)
     policy: int | None = None
     client: int | None = None
     repository: int | None = None
