@@ -1,8 +1,8 @@
 """Pure: what a launch amounts to. Which jobs, what each waits for, and what may run beside what.
 
 A job's *keys* say what it holds while it is at work: `vault:7` alone for whoever writes a vault, shared by
-its readers; `client:3` alone for whoever works on a client. They are put on the job here, once; a claim
-only asks whether they are free.
+its readers; `client:3` for whoever works on a client, alone by default, and always for its preparation.
+They are put on the job here, once; a claim only asks whether they are free.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def vault_key(vault: Vault, *, alone: bool) -> Key:
 
 
 def client_keys(client: Client | None, settings: Settings) -> tuple[Key, ...]:
-    """What a job that works on a client holds."""
-    return (Key(f"client:{client.id}"),) if client is not None and settings.hold_client else ()
+    """What a job that works on a client holds: it alone, or with `hold_client` off together with others."""
+    return (Key(f"client:{client.id}", settings.hold_client),) if client is not None else ()
 
 
 def prepare_client(client: Client, settings: Settings, *, update: bool = False, launched_by: str = "call") -> NewJob:
