@@ -1,0 +1,142 @@
+"""From hosts with nothing on them to a verified restore."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+import cyborglib as cy
+from tests.hosts.conftest import Fleet
+from tests.hosts.trees import compare, listing
+
+pytestmark = pytest.mark.hosts
+
+
+def test_from_nothing_to_a_verified_restore(fleet: Fleet) -> None:
+    vault = fleet.repository(borg=None)
+    clients = [fleet.client(name, borg=None) for name in ("web1", "web2", "db1")]
+    policy = fleet.cyborg.policies.add(cy.Policy("etc", type="config", repository=vault, clients=clients))
+    jobs = fleet.run(policy)
+    assert all(fleet.only(job).confirmed_at for job in jobs)
+    for client in fleet.cyborg.clients:
+        assert client.ready
+        assert client.borg_version.startswith("1.2")
+        assert client.ip == client.address
+        assert client.public_key.startswith("ssh-ed25519 ")
+        assert client.facts["os"]["id"] == "debian"
+    # To the controller, byte by byte, with owners, modes, links and times.
+    for job in jobs:
+        back = fleet.folder / f"back-{job.client_name}"
+        assert fleet.restore(fleet.only(job), destination=back).status == "successful", fleet.said()
+        compare(fleet.hosts[job.client_name].root / "etc", back / "etc")
+    # To the client itself, into a new folder.
+    web1 = fleet.cyborg.clients.get("web1")
+    job = fleet.restore(fleet.only(jobs[0]), ("/etc/ssh", "/etc/hostname"), to=web1)
+    assert job.status == "successful", fleet.said()
+    there = fleet.hosts["web1"].root / f"var/tmp/cyborg-restore-{job.id}"
+    assert sorted(path.name for path in (there / "etc").iterdir()) == ["hostname", "ssh"]
+    compare(fleet.hosts["web1"].root / "etc/ssh", there / "etc/ssh")
+    # The second backup is deduplicated.
+    again = fleet.run(policy)
+    assert len(fleet.cyborg.jobs) == 3 + 3 + 3 + 3 + 4 + 6, "nothing was prepared again"
+    for first, second in zip(jobs, again, strict=True):
+        assert fleet.only(second).deduplicated_bytes < fleet.only(first).deduplicated_bytes / 10
+
+
+def test_a_folder_called_like_a_template_and_a_command(fleet: Fleet) -> None:
+    name = "{{ 7*7 }}; touch x"
+    vault, client = fleet.repository(), fleet.client("web1")
+    root = fleet.hosts["web1"].root
+    for folder in (f"srv/{name}", "srv/-x", "srv/re:.*", "srv/{now}", "srv/a'b\"c"):
+        (root / folder).mkdir(parents=True)
+        (root / folder / "file").write_text(folder)
+    policy = fleet.cyborg.policies.add(
+        cy.Policy("odd", type="folders", repository=vault, clients=[client], extra_vars={
+            "folders": [f"/srv/{name}", "/srv/-x", "/srv/re:.*", "/srv/{now}", "/srv/a'b\"c"],
+            "exclude": ["/srv/nothing{{ 1 }}"],
+        })
+    )
+    [job] = fleet.run(policy)
+    back = fleet.folder / "back"
+    assert fleet.restore(fleet.only(job), destination=back).status == "successful", fleet.said()
+    compare(root / "srv", back / "srv")
+    one = fleet.folder / "one"
+    assert fleet.restore(fleet.only(job), ("/srv/re:.*",), destination=one).status == "successful", fleet.said()
+    assert listing(one) == ["srv", "srv/re:.*", "srv/re:.*/file"]
+    assert not list(root.glob("**/x")), "nothing was run on the client"
+
+
+def test_a_path_that_matches_nothing_fails_the_restore(fleet: Fleet) -> None:
+    vault, client = fleet.repository(), fleet.client("web1")
+    policy = fleet.cyborg.policies.add(cy.Policy("etc", type="config", repository=vault, clients=[client]))
+    archive = fleet.only(fleet.run(policy)[0])
+    job = fleet.restore(archive, ("/etc/hosts", "/etc/nothing-here"), destination=fleet.folder / "back")
+    assert (job.status, job.error.code) == ("failed", "path_not_found")
+    assert "/etc/nothing-here" in str(job.error) or "etc/nothing-here" in str(job.error)
+    full = fleet.folder / "full"
+    full.mkdir()
+    (full / "mine").write_text("not to be touched")
+    job = fleet.restore(archive, ("/etc/hosts",), destination=full)
+    assert (job.status, job.error.code) == ("failed", "destination_exists")
+    assert listing(full) == ["mine"]
+    assert fleet.restore(archive, ("/etc/hosts",), destination=full, overwrite=True).status == "successful"
+    assert (full / "etc/hosts").read_bytes() == fleet.hosts["web1"].read("/etc/hosts")
+    job = fleet.restore(archive, ("/etc/hosts",), destination=fleet.folder / "dry", dry_run=True)
+    assert job.status == "successful"
+    assert any("etc/hosts" in line for line in fleet.cyborg.output(job))
+    assert not (fleet.folder / "dry").exists()
+
+
+@pytest.mark.parametrize("borg", [("1.2", "1.2"), ("1.4", "1.4"), ("1.2", "1.4"), ("1.4", "1.2")], ids="-".join)
+def test_both_borgs_and_crosswise(fleet: Fleet, borg: tuple[str, str]) -> None:
+    vault, client = fleet.repository(borg=borg[1]), fleet.client("web1", borg=borg[0])
+    policy = fleet.cyborg.policies.add(cy.Policy("etc", type="config", repository=vault, clients=[client]))
+    [job] = fleet.run(policy)
+    back = fleet.folder / "back"
+    assert fleet.restore(fleet.only(job), destination=back).status == "successful", fleet.said()
+    compare(fleet.hosts["web1"].root / "etc", back / "etc")
+    assert fleet.cyborg.clients.get("web1").borg_version.startswith(borg[0])
+
+
+@pytest.mark.parametrize("sudo", [True, "password"], ids=["without a password", "with one"])
+def test_a_login_that_is_not_root_becomes_root(fleet: Fleet, sudo: bool | str) -> None:
+    from tests.lab.host import PASSWORD, USER
+
+    vault = fleet.repository()
+    password = {"become_password": PASSWORD} if sudo == "password" else {}
+    client = fleet.client("web1", user_sudo=sudo, user=USER, **password)
+    policy = fleet.cyborg.policies.add(cy.Policy("etc", type="config", repository=vault, clients=[client]))
+    [job] = fleet.run(policy)
+    back = fleet.folder / "back"
+    assert fleet.restore(fleet.only(job), ("/etc/shadow",), destination=back).status == "successful", fleet.said()
+    assert (back / "etc/shadow").read_bytes() == fleet.hosts["web1"].read("/etc/shadow")
+
+
+def test_every_type_brings_back_what_it_took(fleet: Fleet) -> None:
+    vault, client = fleet.repository(), fleet.client("web1")
+    host = fleet.hosts["web1"]
+    host.write("/var/mail/anna", b"From anna\n", 0o600)
+    host.run(["setfacl", "-m", "u:nobody:r", "/var/mail/anna"])
+    (host.root / "srv/data").mkdir(parents=True)
+    host.write("/srv/data/a", b"a" * 100_000, 0o640)
+    host.run(["ln", "/srv/data/a", "/srv/data/hard"])
+    host.run(["ln", "-s", "a", "/srv/data/soft"])
+    host.run(["chown", "nobody:nogroup", "/srv/data/a"])
+    host.run(["setfattr", "-n", "user.note", "-v", "kept", "/srv/data/a"])
+    host.run(["ln", "-s", "/srv/data", "/srv/link"])
+    for type, options, folder in (
+        ("mail", {}, "var/mail"),
+        ("folders", {"folders": ["/srv/link"]}, "srv/data"),
+        ("rootfs", {"exclude": ["/usr"]}, "srv/data"),
+    ):
+        policy = fleet.cyborg.policies.add(
+            cy.Policy(type, type=type, repository=vault, clients=[client], extra_vars=options)
+        )
+        [job] = fleet.run(policy)
+        back = fleet.folder / type
+        assert fleet.restore(fleet.only(job), (f"/{folder}",), destination=back).status == "successful", fleet.said()
+        compare(host.root / folder, back / folder)
+    assert "user.note" in subprocess.run(
+        ["getfattr", "-d", str(fleet.folder / "rootfs/srv/data/a")], capture_output=True, text=True, check=True
+    ).stdout
