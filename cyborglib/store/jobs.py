@@ -62,10 +62,20 @@ class JobShelf(ReadShelf[Job]):
         if not job.finished:
             raise Invalid(f"job {job.id} has not ended yet ({job.status}); cancel it first, or wait for it")
         fresh = Job(
-            kind=job.kind, policy=job.policy, client=job.client, repository=job.repository, vault=job.vault,
-            archive=job.archive, launched_by="relaunch", attempts=job.attempts, timeout=job.timeout,
-            extra_vars=job.extra_vars, options=job.options, policy_name=job.policy_name,
-            client_name=job.client_name, repository_name=job.repository_name,
+            kind=job.kind,
+            policy=job.policy,
+            client=job.client,
+            repository=job.repository,
+            vault=job.vault,
+            archive=job.archive,
+            launched_by="relaunch",
+            attempts=job.attempts,
+            timeout=job.timeout,
+            extra_vars=job.extra_vars,
+            options=job.options,
+            policy_name=job.policy_name,
+            client_name=job.client_name,
+            repository_name=job.repository_name,
         )
         keys = []
         if job.vault is not None:

@@ -47,17 +47,23 @@ def open_engine(bind: str | URL | Engine) -> tuple[Engine, bool, Path | None]:
         if url.drivername == "postgresql":
             url = url.set(drivername="postgresql+psycopg")
         if url.get_backend_name() == "postgresql":
-            return create_engine(url, pool_pre_ping=True), True, None
+            return create_engine(url, pool_pre_ping=True, hide_parameters=True), True, None
         path = _path(url.database)
         if path is None:
-            return create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False}), True, None
+            return _in_memory(url), True, None
         _private(path)
-        return create_engine(url), True, path
+        return create_engine(url, hide_parameters=True), True, path
     except (ArgumentError, ImportError) as error:
         raise StoreError(
             f"the database {bind!r} cannot be opened: {error}. Give a URL like sqlite:///cyborg.db or "
             "postgresql+psycopg://user@host/name (which needs the extra cyborglib[postgresql])"
         ) from error
+
+
+def _in_memory(url: URL) -> Engine:
+    # One connection for all threads; `Database` lets one of them at a time use it.
+    options = {"check_same_thread": False}
+    return create_engine(url, poolclass=StaticPool, connect_args=options, hide_parameters=True)
 
 
 def _known(dialect: str) -> None:

@@ -82,7 +82,7 @@ class Shelf(ReadShelf[T]):
             except IntegrityError as error:
                 raise InUse(f"the {self.thing} {self._called(value)} is still used: {error.orig}") from error
 
-    def observe(self, id: int, **fields: Any) -> T:
+    def observe(self, id: int, /, **fields: Any) -> T:
         """Write fields that the library fills, without touching the revision. For jobs, not for users."""
         allowed = observed_fields(self._mapped.cls)
         for name in fields:

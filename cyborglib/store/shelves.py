@@ -48,9 +48,7 @@ def _named(
 def _jobs(connection: Connection, column: str, id: int) -> list[str]:
     unfinished = text(schema.UNFINISHED)
     table = schema.jobs.c
-    return _named(
-        connection, table.id, table[column] == id, unfinished, what="unfinished job", many="unfinished jobs"
-    )
+    return _named(connection, table.id, table[column] == id, unfinished, what="unfinished job", many="unfinished jobs")
 
 
 def _archives(connection: Connection, column: str, id: int) -> list[str]:
@@ -197,7 +195,7 @@ class ArchiveShelf(Shelf[Archive]):
 
     naming, thing, things = "", "archive", "archives"
 
-    def observe(self, id: int, **fields: Any) -> Archive:
+    def observe(self, id: int, /, **fields: Any) -> Archive:
         """Write some fields of an archive. All of them are the library's own."""
         with self._database.transaction() as connection:
             value = evolve(self._kept(connection, id), **fields)

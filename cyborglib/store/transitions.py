@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, text, update
 
-from ..errors import InvalidTransition, JobError, NotFound
+from ..errors import AlreadyExists, InvalidTransition, JobError, NotFound
 from ..model import Archive, JobStatus, Stats
 from . import schema
 from .mapped import ARCHIVES, fields_of
@@ -31,22 +31,45 @@ def start(connection: Connection, id: int, fence: int, now: datetime) -> None:
 
 
 def succeed(
-    connection: Connection, id: int, fence: int, now: datetime, *,
-    stats: Stats | None, warnings: Sequence[str], archives: Sequence[Archive],
+    connection: Connection,
+    id: int,
+    fence: int,
+    now: datetime,
+    *,
+    stats: Stats | None,
+    warnings: Sequence[str],
+    archives: Sequence[Archive],
 ) -> list[int]:
     """starting or running → successful, with its archives; gives what changed: the job and what it woke."""
     values = {"status": JobStatus.SUCCESSFUL, "stats": stats, "warnings": tuple(warnings), "error": None, "reason": ""}
     _step(connection, id, _ACTIVE, {**values, **_ended(now)}, "successful", fence)
     for archive in archives:
-        row = ARCHIVES.row(fields_of(archive) | {"job": id})
-        del row["id"]
-        connection.execute(insert(schema.archives).values(row))
+        _record(connection, archive, id)
     return [id, *_settle(connection, id, now)]
 
 
+def _record(connection: Connection, archive: Archive, job: int) -> None:
+    row = ARCHIVES.row(fields_of(archive) | {"job": job})
+    del row["id"]
+    table = schema.archives
+    same = select(table.c.name).where(table.c.vault == archive.vault, table.c.borg_id == archive.borg_id)
+    if (name := connection.scalar(same)) is not None:
+        raise AlreadyExists(
+            f"the archive id {archive.borg_id} was recorded before, as {name}: this answer of Borg is not of job {job}"
+        )
+    connection.execute(insert(table).values(row))
+
+
 def fail(
-    connection: Connection, id: int, fence: int, now: datetime, error: JobError, *,
-    retry_at: datetime | None, stats: Stats | None, warnings: Sequence[str],
+    connection: Connection,
+    id: int,
+    fence: int,
+    now: datetime,
+    error: JobError,
+    *,
+    retry_at: datetime | None,
+    stats: Stats | None,
+    warnings: Sequence[str],
 ) -> list[int]:
     """starting or running → failed; or, to be tried again, → pending; or canceled, if that was asked meanwhile."""
     values: dict[str, Any] = {"error": error, "warnings": tuple(warnings), "stats": stats}
@@ -161,17 +184,25 @@ def _wake(connection: Connection, id: int) -> list[int]:
     after, jobs = schema.job_after.c, schema.jobs
     changed = _waiting_for(connection, [id])
     for one in changed:
-        left = connection.execute(
-            select(jobs)
-            .join(schema.job_after, after.needs == jobs.c.id)
-            .where(after.job == one, jobs.c.status != JobStatus.SUCCESSFUL)
-            .order_by(jobs.c.id)
-            .limit(1)
-        ).mappings().one_or_none()
-        values: dict[str, Any] = {"reason": f"waits for {title(left)}"} if left is not None else {
-            "status": JobStatus.PENDING,
-            "reason": "",
-        }
+        left = (
+            connection.execute(
+                select(jobs)
+                .join(schema.job_after, after.needs == jobs.c.id)
+                .where(after.job == one, jobs.c.status != JobStatus.SUCCESSFUL)
+                .order_by(jobs.c.id)
+                .limit(1)
+            )
+            .mappings()
+            .one_or_none()
+        )
+        values: dict[str, Any] = (
+            {"reason": f"waits for {title(left)}"}
+            if left is not None
+            else {
+                "status": JobStatus.PENDING,
+                "reason": "",
+            }
+        )
         connection.execute(update(jobs).where(jobs.c.id == one).values(values))
     return changed
 

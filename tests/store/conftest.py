@@ -8,19 +8,42 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from cyborglib.sealing import Sealer
-from cyborglib.store import Store
+from cyborglib.store import Store, metadata
 from cyborglib.testing import FixedClock
+from tests.lab.postgresql import PostgreSQL
 from tests.store.fleet import Fleet
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEY = Sealer.generate_key()
 
 
+@pytest.fixture(scope="session")
+def shared_url(postgresql: PostgreSQL) -> str:
+    """A PostgreSQL database that tests use one after another: making one takes longer than most of them."""
+    url = postgresql.database()
+    Store(url, key=KEY).close()
+    return url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A new, empty database."""
+    """A database in which nothing is kept."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/cyborg.db"
+    found: str = request.getfixturevalue("shared_url")
+    engine = create_engine(found)
+    with engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {', '.join(metadata.tables)} RESTART IDENTITY"))
+    engine.dispose()
+    return found
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without any table."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/cyborg.db"
     found: str = request.getfixturevalue("postgresql_url")

@@ -82,4 +82,4 @@ def free_job(title: str = "") -> Job:
 def ids(jobs: list[Job] | list[Claim]) -> list[int]:
     """The ids of jobs or of claimed jobs."""
     found = [job.job.id if isinstance(job, Claim) else job.id for job in jobs]
-    return [id for id in found if id is not None]
+    return [number for number in found if number is not None]
