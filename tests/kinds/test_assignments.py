@@ -1,0 +1,264 @@
+"""What the executor gets for each kind of job, and what it never gets."""
+
+from __future__ import annotations
+
+import json
+
+import attrs
+import pytest
+from attrs import evolve
+
+import cyborglib as cy
+from cyborglib.errors import ErrorCode
+from cyborglib.executor import Run
+from cyborglib.kinds import KINDS, Refused
+from tests.kinds.scene import (
+    BECOME,
+    CANARIES,
+    CLIENT,
+    CONTROLLER_KEY,
+    DISK,
+    HOST_KEY,
+    ID,
+    PASSPHRASE,
+    REPOSITORY,
+    STORAGE_BOX,
+    VAULT,
+    work,
+)
+
+LOCAL = evolve(VAULT, location="/srv/borg", controller_key=None)
+BOX = evolve(VAULT, location="ssh://u1@box.example/./backup/web1", controller_key=None)
+CASES = [
+    ("prepare_client", {}, {"become_password"}),
+    ("prepare_repository", {}, {"become_password", "admin_become_password", "borg_passphrase"}),
+    ("prepare_repository", {"vault": LOCAL, "repository": DISK}, {"become_password", "borg_passphrase"}),
+    ("prepare_repository", {"vault": BOX, "repository": STORAGE_BOX}, {"become_password", "borg_passphrase"}),
+    ("backup", {}, {"become_password", "borg_passphrase"}),
+    ("backup", {"client": evolve(CLIENT, become_password=None)}, {"borg_passphrase"}),
+    ("catalog", {}, {"borg_passphrase", "ssh_key"}),
+    ("catalog", {"vault": BOX, "repository": STORAGE_BOX}, {"borg_passphrase"}),
+    ("catalog", {"vault": LOCAL, "repository": DISK}, {"become_password", "borg_passphrase"}),
+    ("restore", {}, {"become_password", "borg_passphrase"}),
+    ("restore", {"client": None}, {"borg_passphrase", "ssh_key"}),
+]
+each = pytest.mark.parametrize(("kind", "changes", "secrets"), CASES)
+
+
+@each
+def test_secrets_are_names_in_a_run(kind, changes, secrets):
+    given = work(kind, **changes)
+    assignment = KINDS[given.job.kind].assign(given)
+    assert set(assignment.host_run.secrets) == set(assignment.secrets) == secrets
+    run = Run(id="r", playbook=assignment.playbook, hosts=(assignment.host_run,), variables=assignment.run_variables)
+    for shown in (repr(run), json.dumps(attrs.asdict(run)), repr(assignment), repr(given)):
+        assert not [canary for canary in CANARIES if canary in shown]
+
+
+@each
+def test_each_secret_is_the_one_of_that_name(kind, changes, secrets):
+    given = work(kind, **changes)
+    revealed = {name: secret.reveal() for name, secret in KINDS[given.job.kind].assign(given).secrets.items()}
+    wanted = {
+        "become_password": BECOME,
+        "admin_become_password": "canary of the administrator",
+        "borg_passphrase": PASSPHRASE,
+        "ssh_key": CONTROLLER_KEY.reveal(),
+    }
+    assert revealed == {name: wanted[name] for name in secrets}
+
+
+@each
+def test_a_run_is_plain_and_says_whose_job_it_is(kind, changes, secrets):
+    given = work(kind, **changes)
+    host_run = KINDS[given.job.kind].assign(given).host_run
+    assert (host_run.job, host_run.attempt, host_run.fence, host_run.timeout) == (42, 2, 4, 77)
+    assert host_run.host.name == "job-42", "never a name that somebody typed"
+    plain = json.loads(json.dumps(attrs.asdict(host_run)))
+    assert not [name for name in plain["variables"] if name.startswith("ansible_")]
+
+
+def test_a_backup():
+    previous = cy.Archive(name="old", borg_id=ID, vault=5, roots=[("/etc", "ext4:1")])
+    assignment = KINDS[cy.JobKind.BACKUP].assign(work("backup", previous=previous))
+    assert (assignment.playbook, assignment.run_variables) == ("backup", {"cyborg_role": "cyborg.backup.policy_config"})
+    variables = dict(assignment.host_run.variables)
+    wanted = {
+        "policy_config_exclude": ("/etc/{{ x }}",),
+        "borg_repository": "ssh://borg@nas/srv/web1.example.org-3",
+        "borg_repository_id": ID,
+        "borg_archive": "etc+web1.example.org+20260301T123000Z+42.2",
+        "borg_timestamp": "2026-03-01T12:30:00",
+        "borg_compression": "lz4",
+        "borg_upload_ratelimit": 100,
+        "borg_ssh_key": "/etc/cyborg/keys/vault-5",
+        "borg_known_hosts": f"* {HOST_KEY}",
+        "borg_expected_roots": {"/etc": "ext4:1"},
+    }
+    assert {name: variables[name] for name in wanted} == wanted
+
+
+def test_an_options_name_never_stands_over_ours():
+    given = work(
+        "backup", role=lambda _type, _vars: ("policy_own", {"borg_repository": "elsewhere", "borg_archive": "x"})
+    )
+    variables = KINDS[cy.JobKind.BACKUP].assign(given).host_run.variables
+    assert variables["borg_repository"] == VAULT.location
+    assert variables["borg_archive"] != "x"
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({}, "/etc/cyborg/keys/vault-5"),
+        (
+            {"client": evolve(CLIENT, facts={"keys": "/home/eve/.config/cyborg/keys"})},
+            "/home/eve/.config/cyborg/keys/vault-5",
+        ),
+        ({"client": evolve(CLIENT, facts={})}, "/etc/cyborg/keys/vault-5"),
+        ({"vault": evolve(VAULT, client=None)}, "/etc/cyborg/keys/vault-5-client-3"),
+        ({"vault": BOX, "repository": STORAGE_BOX}, "/etc/cyborg/keys/client"),
+        ({"vault": LOCAL, "repository": DISK}, ""),
+    ],
+)
+def test_the_key_for_a_vault(changes, key):
+    assert KINDS[cy.JobKind.BACKUP].assign(work("backup", **changes)).host_run.variables["borg_ssh_key"] == key
+
+
+def test_where_each_kind_works():
+    places = {}
+    for kind, changes, _ in CASES:
+        host = KINDS[cy.JobKind(kind)].assign(work(kind, **changes)).host_run.host
+        places.setdefault(kind, []).append(host.title)
+    assert places == {
+        "prepare_client": ["web1.example.org"],
+        "prepare_repository": ["web1.example.org"] * 3,
+        "backup": ["web1.example.org"] * 2,
+        "catalog": ["the controller", "the controller", "web1.example.org"],
+        "restore": ["web1.example.org", "the controller"],
+    }
+
+
+def test_how_a_client_is_reached():
+    client = cy.Client(
+        "web1",
+        address="10.0.0.1",
+        port=2222,
+        user="eve",
+        host_vars={"become_method": "su", "become_user": "backup", "interpreter": "/opt/python"},
+        trusted_vars={"ansible_pipelining": "True"},
+        host_key=HOST_KEY,
+        id=3,
+    )
+    host = KINDS[cy.JobKind.PREPARE_CLIENT].assign(work("prepare_client", client=client)).host_run.host
+    assert (host.title, host.address, host.port, host.user, host.local) == ("web1", "10.0.0.1", 2222, "eve", False)
+    assert (host.become, host.become_method, host.become_user, host.become_password) == (None, "su", "backup", "")
+    assert (host.interpreter, host.host_key, host.key_of) == ("/opt/python", HOST_KEY, "client-3")
+    assert (host.accept_new, host.variables) == (False, (("ansible_pipelining", "True"),))
+
+
+@pytest.mark.parametrize(
+    ("asked", "fact", "become"),
+    [
+        (None, {}, None),
+        (None, {"become": True}, True),
+        (None, {"become": False}, False),
+        (False, {"become": True}, False),
+    ],
+)
+def test_become_is_what_was_asked_or_found(asked, fact, become):
+    client = evolve(CLIENT, become=asked, facts=fact)
+    assert KINDS[cy.JobKind.BACKUP].assign(work("backup", client=client)).host_run.host.become is become
+
+
+def test_a_first_key_is_taken_only_where_that_is_allowed():
+    given = work("prepare_repository", settings=cy.Settings(first_contact="accept"))
+    host_run = KINDS[given.job.kind].assign(given).host_run
+    assert host_run.host.accept_new
+    assert [(host.name, host.accept_new) for host in host_run.others] == [("repository-1", True)]
+
+
+def test_the_host_of_a_vault_is_there_only_for_managed_ones():
+    for changes, others in (
+        ({}, ["repository-1"]),
+        ({"vault": LOCAL, "repository": DISK}, []),
+    ):
+        given = work("prepare_repository", **changes)
+        host_run = KINDS[given.job.kind].assign(given).host_run
+        assert [host.name for host in host_run.others] == others
+    other = KINDS[cy.JobKind.PREPARE_REPOSITORY].assign(work("prepare_repository")).host_run.others[0]
+    assert (other.address, other.user, other.become_password) == ("nas", "root", "admin_become_password")
+
+
+def test_a_controllers_listing_has_caches_of_its_own():
+    variables = KINDS[cy.JobKind.CATALOG].assign(work("catalog")).host_run.variables
+    assert variables["borg_base_dir"] == "/var/lib/cyborg/borg/vault-5"
+    assert variables["borg_ssh_key"] == "", "its key comes through the control socket"
+    assert len(variables["borg_key_sha256"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "where"),
+    [
+        ({}, {}, "/var/tmp/cyborg-restore-42"),
+        ({}, {"destination": "/srv/x"}, "/srv/x"),
+        ({"client": None}, {"here": "/home/eve"}, "/home/eve/restore-42"),
+        ({"client": None}, {"here": "/home/eve", "destination": "/srv/x"}, "/srv/x"),
+    ],
+)
+def test_where_a_restore_goes(changes, options, where):
+    given = work("restore", job={"options": {"paths": ["etc/hosts"], **options}}, **changes)
+    variables = KINDS[given.job.kind].assign(given).host_run.variables
+    assert variables["borg_destination"] == where
+    assert (variables["borg_archive"], variables["borg_archive_id"]) == ("old", "11" * 32)
+    assert (variables["borg_paths"], variables["borg_overwrite"]) == (["etc/hosts"], False)
+
+
+SUSPECT = evolve(VAULT, suspect="an archive is gone")
+UNREADY = evolve(CLIENT, ready=False)
+NO_ACCESS = evolve(CLIENT, access=())
+OFF = cy.Settings(prepare=False)
+REFUSALS = [
+    ("backup", {"vault": SUSPECT}, "vault_damaged", False, r"an archive is gone.*set_ready\(vault\)"),
+    ("prepare_repository", {"vault": SUSPECT}, "vault_damaged", False, r"an archive is gone.*set_ready\(vault\)"),
+    ("restore", {"vault": SUSPECT}, "vault_damaged", False, "an archive is gone.*force"),
+    ("backup", {"client": UNREADY}, "bad_arguments", True, r"web1.example.org is not ready: call prepare\(client\)"),
+    (
+        "backup",
+        {"client": UNREADY, "settings": OFF},
+        "bad_arguments",
+        True,
+        "web1.example.org is not ready, and the setting",
+    ),
+    (
+        "backup",
+        {"client": NO_ACCESS},
+        "bad_arguments",
+        True,
+        r"ssh://borg@nas/srv/.*not ready: call prepare\(repository\)",
+    ),
+    ("backup", {"vault": evolve(VAULT, ready=False)}, "bad_arguments", True, r"prepare\(repository\)"),
+    ("restore", {"client": NO_ACCESS}, "bad_arguments", True, r"prepare\(repository\)"),
+    ("restore", {"client": UNREADY}, "bad_arguments", True, r"prepare\(client\)"),
+    ("prepare_repository", {"client": UNREADY}, "bad_arguments", True, r"prepare\(client\)"),
+    ("catalog", {"vault": LOCAL, "repository": DISK, "client": None}, "bad_arguments", False, "which client"),
+]
+
+
+@pytest.mark.parametrize(("kind", "changes", "code", "skip", "sentence"), REFUSALS)
+def test_what_is_not_handed_over(kind, changes, code, skip, sentence):
+    given = work(kind, **changes)
+    with pytest.raises(Refused, match=sentence) as refused:
+        KINDS[given.job.kind].assign(given)
+    assert (refused.value.error.code, refused.value.skip) == (ErrorCode(code), skip)
+
+
+def test_a_suspect_vault_is_read_when_somebody_insists():
+    given = work("restore", vault=SUSPECT, job={"options": {"force": True}})
+    assert KINDS[given.job.kind].assign(given).playbook == "restore"
+    assert KINDS[cy.JobKind.CATALOG].assign(work("catalog", vault=SUSPECT)).playbook == "catalog"
+
+
+def test_an_address_without_an_account_goes_to_the_librarys():
+    given = work("prepare_repository", vault=evolve(VAULT, location="ssh://nas/srv/x"), repository=REPOSITORY)
+    assert KINDS[given.job.kind].assign(given).host_run.variables["prepare_repository_user"] == "borg"
