@@ -43,12 +43,21 @@ class Plain:
         """Run playbooks/backup.yml for a policy type, into a new archive. Values are data, as in the library."""
         self._count += 1
         self.archive = f"{type}-{self._count}"
-        shared = {"borg_repository": VAULT, "borg_passphrase": PASSPHRASE, "borg_archive": self.archive}
-        given = {f"policy_{type}_{name}": _unsafe(value) for name, value in variables.items()}
-        (self.folder / "vars.json").write_text(json.dumps({**shared, **given}))
-        argv = ["ansible-playbook", "-i", "hosts", "playbooks/backup.yml", "-e", "@vars.json"]
-        argv += ["-e", f"cyborg_role=cyborg.backup.policy_{type}", *arguments]
-        return self._run(argv)
+        return self._play(
+            type, {"web1.example.org": {"borg_archive": self.archive, **_role(type, variables)}}, *arguments
+        )
+
+    def each(self, type: str, cases: list[dict[str, Any]]) -> list[str]:
+        """Back the host up in several ways by one run; of each the line in which Ansible says how it ended."""
+        hosts = {f"case{n}": _role(type, variables) for n, variables in enumerate(cases)}
+        said = self._play(type, hosts).stdout
+        return [[line for line in said.splitlines() if f": [{host}]" in line][-1] for host in hosts]
+
+    def _play(self, type: str, hosts: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
+        shared = {"ansible_host": self.host.name, "borg_repository": VAULT, "borg_passphrase": PASSPHRASE}
+        (self.folder / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": shared}}))
+        argv = ["ansible-playbook", "-i", "inventory.json", "playbooks/backup.yml"]
+        return self._run([*argv, "-e", f"cyborg_role=cyborg.backup.policy_{type}", *arguments])
 
     def _run(self, argv: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -74,6 +83,10 @@ class Plain:
 
     def archives(self) -> list[str]:
         return self.borg("list", "--short", VAULT).split()
+
+
+def _role(type: str, variables: dict[str, Any]) -> dict[str, Any]:
+    return {f"policy_{type}_{name}": _unsafe(value) for name, value in variables.items()}
 
 
 def _unsafe(value: Any) -> Any:
