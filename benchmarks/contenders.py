@@ -220,7 +220,7 @@ class Library:
         ]
         vault = cyborg.repositories.add(
             cy.Repository(
-                "nas", f"ssh://cyborg@{nas.address}:{nas.port}/srv/cyborg/{{client}}", admin_user="root",
+                "nas", f"ssh://borg@{nas.address}:{nas.port}/srv/cyborg/{{client}}", admin_user="root",
                 host_key=nas.host_key,
             )
         )  # fmt: skip
