@@ -201,6 +201,19 @@ class JobShelf(ReadShelf[Job]):
             some = (count.where(schema.jobs.c.id.in_(page)) for page in pages(sorted(only)))
             return sum(connection.scalar(one) or 0 for one in some)
 
+    def left(self, ids: Iterable[int]) -> set[int]:
+        """Those of some jobs that have not ended."""
+        table = schema.jobs.c
+        with self._database.reading() as connection:
+            query = select(table.id).where(_UNFINISHED)
+            found = (connection.scalars(query.where(table.id.in_(page))).all() for page in pages(sorted(ids)))
+            return {job for some in found for job in some}
+
+    def idle(self) -> bool:
+        """True if every job has ended."""
+        with self._database.reading() as connection:
+            return connection.scalar(select(schema.jobs.c.id).where(_UNFINISHED).limit(1)) is None
+
     def with_needs(self, ids: Iterable[int]) -> set[int]:
         """Some jobs, and all that they wait for."""
         return self._spread(ids, schema.job_after.c.job, schema.job_after.c.needs)
@@ -219,8 +232,8 @@ class JobShelf(ReadShelf[Job]):
 
     # Leases
 
-    def heartbeat(self, owner: str, lease: int, jobs: Iterable[int] = ()) -> list[int]:
-        """Renew the leases of an engine's jobs for `lease` seconds; gives the ids of those that are lost to it.
+    def heartbeat(self, owner: str, lease: int, jobs: Iterable[int] | None = None) -> list[int]:
+        """Renew the leases of an engine's jobs (of these, or all) for `lease` seconds; gives those lost to it.
 
         Lost is whatever lease was over before this, and those of `jobs` that are at work but not this
         engine's any more. On a lost job the engine must not act: another one may have taken it.

@@ -25,13 +25,17 @@ def until(seconds: int) -> Any:
     return database_ms() + seconds * 1000
 
 
-def renew(connection: Connection, owner: str, seconds: int, jobs: Iterable[int]) -> list[int]:
+def renew(connection: Connection, owner: str, seconds: int, jobs: Iterable[int] | None) -> list[int]:
     """Renew what is not over yet; gives what the engine lost: see `JobShelf.heartbeat`."""
     table = schema.jobs
     mine = (table.c.owner == owner, _ACTIVE)
-    connection.execute(update(table).where(*mine, ~OVER).values(lease_until=until(seconds)))
+    wanted = sorted(jobs or ())
+    # Not what is its by name only: a job that it claimed and does not know of must run out.
+    some = [(table.c.id.in_(page),) for page in pages(wanted)] if jobs is not None else [()]
+    for these in some:
+        connection.execute(update(table).where(*mine, *these, ~OVER).values(lease_until=until(seconds)))
     lost = set(connection.scalars(select(table.c.id).where(*mine, OVER)))
-    for page in pages(sorted(jobs)):
+    for page in pages(wanted):
         others = select(table.c.id).where(table.c.id.in_(page), _ACTIVE, table.c.owner != owner)
         lost.update(connection.scalars(others))
     return sorted(lost)

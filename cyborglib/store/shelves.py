@@ -195,6 +195,14 @@ class ArchiveShelf(Shelf[Archive]):
 
     naming, thing, things = "", "archive", "archives"
 
+    def latest(self, policy: int | None, client: int | None) -> Archive | None:
+        """The archive of a policy and client that was recorded last."""
+        table = self._table.c
+        with self._database.reading() as connection:
+            query = select(func.max(table.id)).where(table.policy == policy, table.client == client)
+            number = connection.scalar(query)
+            return self.get(number) if number is not None else None
+
     def observe(self, id: int, /, **fields: Any) -> Archive:
         """Write some fields of an archive. All of them are the library's own."""
         with self._database.transaction() as connection:

@@ -109,3 +109,13 @@ def test_what_ended_has_no_lease(working: Store) -> None:
     working.jobs.succeed(1, 1)
     assert ids(working.jobs.expired()) == [2]
     assert working.jobs.adopt(1, "b", 60) is None
+
+
+def test_only_the_jobs_named_are_renewed(working: Store) -> None:
+    """What an engine claimed without ever hearing of it must not be kept alive by what it does know."""
+    with working.transaction() as connection:
+        connection.exec_driver_sql("UPDATE cyborg_jobs SET lease_until = lease_until - 55000 WHERE owner = 'a'")
+    assert working.jobs.heartbeat("a", 60, [1]) == []
+    with working.transaction() as connection:
+        connection.exec_driver_sql("UPDATE cyborg_jobs SET lease_until = lease_until - 10000 WHERE owner = 'a'")
+    assert ids(working.jobs.expired()) == [2]
