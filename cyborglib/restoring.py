@@ -9,7 +9,7 @@ from typing import Any
 
 from .errors import Invalid, NotFound
 from .model import Archive, Client, Variables
-from .model.fields import as_texts
+from .model.fields import as_texts, shown
 from .planning import NewJob
 from .planning import restore as planned
 from .store import Store
@@ -26,7 +26,7 @@ def plan(
     archive: Archive | int | str,
     paths: Iterable[str],
     *,
-    to: Client | None,
+    to: Client | int | str | None,
     destination: str | Path | None,
     overwrite: bool,
     options: Mapping[str, Any] | None,
@@ -36,7 +36,7 @@ def plan(
     found = find_archive(store, archive)
     vault = store.vaults.get(found.vault)
     repository = store.repositories.get(vault.repository)
-    target = store.clients.get(to.id if to.id is not None else to.hostname) if to is not None else None
+    target = _client(store, to) if to is not None else None
     if vault.where.local:
         target = _owner(store, found, target)
     elif target is not None and target.id != found.client:
@@ -45,10 +45,10 @@ def plan(
             "controller (to=None) and copy from there, or restore to the client it came from"
         )
     values: dict[str, Any] = {
-        "paths": [_path(path) for path in as_texts(paths)],
+        "paths": [_path(path) for path in as_texts(paths, "paths")],
         "destination": _destination(destination, on_client=target is not None),
-        "overwrite": bool(overwrite),
-        "dry_run": bool(dry_run),
+        "overwrite": _truth("overwrite", overwrite),
+        "dry_run": _truth("dry_run", dry_run),
         "here": os.getcwd(),
         **_options(options),
     }
@@ -69,6 +69,12 @@ def find_archive(store: Store, archive: Archive | int | str) -> Archive:
     return store.archives.get(archive)
 
 
+def _client(store: Store, to: Client | int | str) -> Client:
+    if isinstance(to, Client):
+        return store.clients.get(to.id if to.id is not None else to.hostname)
+    return store.clients.get(to)
+
+
 def _owner(store: Store, archive: Archive, to: Client | None) -> Client:
     """The client on whose own disk the vault lies: Borg runs there, and nowhere else."""
     owner = store.clients.get(archive.client) if archive.client is not None else None
@@ -86,34 +92,42 @@ def _owner(store: Store, archive: Archive, to: Client | None) -> Client:
     return owner
 
 
-def _path(path: object) -> str:
-    if not isinstance(path, str) or not path.strip("/") or "\x00" in path or "\n" in path:
+def _path(path: str) -> str:
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if not parts or "\x00" in path:
         raise Invalid(
-            f"the path {path!r} cannot be restored: give paths as they were on the client, like /etc/hosts, or none "
-            "for all"
+            f"the path {shown(path)} cannot be restored: give paths as they were on the client, like /etc/hosts, or "
+            "none for all"
         )
-    if ".." in path.split("/"):
-        raise Invalid(f"the path {path!r} holds '..'; give it as it was on the client")
-    return path.strip("/") if path.startswith("/") else path
+    if ".." in parts:
+        raise Invalid(f"the path {shown(path)} holds '..'; give it as it was on the client")
+    return "/".join(parts)
 
 
 def _destination(given: str | Path | None, *, on_client: bool) -> str:
     if given is None:
         return ""
+    if not isinstance(given, str | Path) or not str(given):
+        raise Invalid(f"the destination {shown(given)} is no folder; leave it out for a new one")
     text = str(given)
     if "\x00" in text or "\n" in text:
-        raise Invalid(f"the destination {text!r} holds a NUL or newline")
+        raise Invalid(f"the destination {shown(text)} holds a NUL or newline")
     if text.startswith("/"):
         return text
     if on_client:
-        raise Invalid(f"the destination {text!r} must be a full path on the client, like /var/tmp/restored")
-    return str(Path.cwd() / text)
+        raise Invalid(f"the destination {shown(text)} must be a full path on the client, like /var/tmp/restored")
+    return str(Path.cwd() / Path(text).expanduser())
+
+
+def _truth(what: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Invalid(f"{what} must be True or False, not {shown(value)}")
+    return value
 
 
 def _options(options: Mapping[str, Any] | None) -> dict[str, bool]:
     for name, value in (options or {}).items():
         if name not in OPTIONS:
-            raise Invalid(f"restore takes no option {name!r}; known are {', '.join(OPTIONS)}")
-        if not isinstance(value, bool):
-            raise Invalid(f"the option {name!r} must be True or False")
+            raise Invalid(f"restore takes no option {shown(name)}; known are {', '.join(OPTIONS)}")
+        _truth(f"the option {name}", value)
     return dict(options or {})
