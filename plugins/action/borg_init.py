@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import shlex
+import urllib.parse
+
 from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_answers, borg_argv
 from ansible_collections.cyborg.backup.plugins.plugin_utils.borg_action import VAULT, BorgAction
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Failure
@@ -26,8 +29,8 @@ class ActionModule(BorgAction):
             if failure.code == "key_not_authorized" and self.args["public_key"]:
                 raise Failure(
                     failure.code,
-                    "%s Its line in ~/.ssh/authorized_keys of that account has to be: restrict,command=\"borg serve "
-                    "--append-only --restrict-to-repository <path>\" %s" % (failure.message, self.args["public_key"]),
+                    "%s Where the host takes no commands, put this line into ~/.ssh/authorized_keys of that account: %s"
+                    % (failure.message, authorized_line(self.args["repository"], self.args["public_key"])),
                 ) from failure
             raise
 
@@ -99,3 +102,11 @@ class ActionModule(BorgAction):
         if not text.startswith("BORG_KEY "):
             raise Failure("unparsable", "Borg gave no copy of the key of %s." % self.args["repository"])
         self.control.keep("key_export", text)
+
+
+def authorized_line(repository, public_key):
+    """The line by which a host without our wrapper lets a key into this one repository, to add but not to delete."""
+    path = urllib.parse.urlsplit(repository).path
+    if path.startswith(("/./", "/~/")):
+        path = "./" + path[3:]  # in the account's home, where sshd starts the command
+    return 'restrict,command="borg serve --append-only --restrict-to-repository %s" %s' % (shlex.quote(path), public_key)
