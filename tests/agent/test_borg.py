@@ -126,7 +126,7 @@ def is_free(vault):
     """Whether no lock is in the way, without any that Borg would have to clear away first."""
     folder = vault.place / "vault"
     locks = [name for name in os.listdir(folder) if name.startswith("lock")]
-    locks += [path for path in (vault.place / "base").rglob("lock.exclusive")]
+    locks += (vault.place / "base").rglob("lock.exclusive")
     return not locks and vault.borg("list", "--lock-wait", "0", vault.location).returncode == 0
 
 

@@ -23,7 +23,13 @@ with open(sys.argv[1] + ".new", "w") as file:
 os.rename(sys.argv[1] + ".new", sys.argv[1])
 time.sleep(300)
 """
-STUBBORN = "import signal, time\nfor n in (1, 2, 15): signal.signal(n, signal.SIG_IGN)\nprint(flush=True); time.sleep(300)"
+STUBBORN = """
+import signal, time
+for number in (1, 2, 15):
+    signal.signal(number, signal.SIG_IGN)
+print(flush=True)
+time.sleep(300)
+"""
 
 
 def lives(pid):

@@ -38,16 +38,15 @@ def refused(target, code, *roots, job="77.1", **sources):
 
 
 def test_good_sources_become_arguments(target, tree):
-    reply = look(target, tree / "full", tree / "full" / "file")
-    assert reply["result"]["out"].splitlines() == [f"{tree}/full", f"{tree}/full/file"]
+    paths = [f"{tree}/full", f"{tree}/full/file"]
+    reply = look(target, *paths)
+    assert reply["result"]["out"].splitlines() == paths
     filesystem = reply["roots"][0]["filesystem"]
     assert filesystem.startswith("tmpfs:")
-    assert reply["roots"] == [
-        {"asked": f"{tree}/{name}", "real": f"{tree}/{name}", "filesystem": filesystem} for name in ("full", "full/file")
-    ]
+    assert reply["roots"] == [{"asked": path, "real": path, "filesystem": filesystem} for path in paths]
     assert (reply["left_out"], reply["absent"]) == ([], [])
     assert reply["result"]["roots_after"] == [
-        {"real": f"{tree}/{name}", "there": True, "filesystem": filesystem, "same": True} for name in ("full", "full/file")
+        {"real": path, "there": True, "filesystem": filesystem, "same": True} for path in paths
     ]
 
 
@@ -178,7 +177,8 @@ def test_every_real_local_file_system_becomes_a_root(tmp_path):
     reply = in_mounts(place, script, request)
     assert reply["state"] == "ended", reply
     assert reply["result"]["out"].splitlines() == [
-        "--exclude", f"pp:{place}/top/bind", "REPO::ARCHIVE", f"{place}/top", f"{place}/top/one", f"{place}/top/elsewhere",
+        "--exclude", f"pp:{place}/top/bind", "REPO::ARCHIVE",
+        f"{place}/top", f"{place}/top/one", f"{place}/top/elsewhere",
     ]
     asked = {root["real"].rpartition("/")[2]: root for root in reply["roots"]}
     assert asked["top"]["asked"] == f"{place}/top"
@@ -202,12 +202,26 @@ def test_a_disk_that_is_not_mounted_any_more(place):
     """The same folder, with and without its disk: empty, or with something in it, on another file system."""
     make_disk(place / "one")
     sources = {"roots": [f"{place}/data"]}
-    reply = in_mounts(place, "mkdir data; mount -o loop one data; echo x > data/x", {"argv": ["true"], "sources": sources})
+    mounted = "mkdir data; mount -o loop one data; echo x > data/x"
+    reply = in_mounts(place, mounted, {"argv": ["true"], "sources": sources})
     sources["expected"] = {f"{place}/data": reply["roots"][0]["filesystem"]}
     request = {"job": "2.1", "argv": ["true"], "sources": sources}
     assert in_mounts(place, ":", request)["error"]["code"] == "source_empty"
     assert in_mounts(place, "echo stray > data/stray", request)["error"]["code"] == "source_moved"
     assert in_mounts(place, "mount -o loop one data", request)["state"] == "ended"
+
+
+def test_a_file_system_of_the_last_backup_that_is_not_mounted(place):
+    make_disk(place / "one")
+    sources = {"roots": [f"{place}/top"], "mounts": True}
+    mount = "mkdir -p top/one; echo x > top/x; mount -o loop one top/one"
+    reply = in_mounts(place, mount, {"argv": ["true"], "sources": sources})
+    sources["expected"] = {root["real"]: root["filesystem"] for root in reply["roots"]}
+    assert len(sources["expected"]) == 2
+    request = {"job": "2.1", "argv": ["true"], "sources": sources}
+    error = in_mounts(place, ":", request)["error"]
+    assert (error["code"], error["root"]) == ("source_moved", f"{place}/top/one")
+    assert in_mounts(place, mount, request)["state"] == "ended"
 
 
 def mounts_module():

@@ -56,7 +56,8 @@ def _composed(source, request):
 
 def exchange(request):
     """The program for one request: :func:`program` with the pieces its operation needs."""
-    return program(PIECES[request["op"]], request)
+    pieces = PIECES[request["op"]]
+    return program([*pieces, "forget"] if request.get("keep") is False else pieces, request)
 
 
 def answer(stdout):

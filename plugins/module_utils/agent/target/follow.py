@@ -29,7 +29,7 @@ def follow(job, request, bell=None):
     now = time.monotonic()
     end = now + float(request.get("wait") or 0)
     quiet, step = float(request.get("quiet") or 0), STEP_MIN
-    news = False
+    news, wakers = False, wakers_for(bell)
     while True:
         state, result = state_of(job)
         if state == "ended":
@@ -40,7 +40,7 @@ def follow(job, request, bell=None):
         left = end - time.monotonic()
         if left <= 0 or written - offset >= size:
             break
-        bell = pause(min(step, left), bell)
+        pause(min(step, left), wakers)
         step = min(step * 1.3, STEP_MAX)
     return piece(job, state, result, offset, seen, size)
 
@@ -51,13 +51,21 @@ def read_progress(job):
     return int(number), Raw(line.decode("ascii"))
 
 
-def pause(seconds, bell):
-    if bell is None:
-        time.sleep(seconds)
-    elif select.select([bell], [], [], seconds)[0] and not os.read(bell, 64):
-        os.close(bell)
-        return None
-    return bell
+def wakers_for(bell):
+    """What ends a pause early: the bell, and that nobody listens to our answer any more."""
+    wakers = select.poll()
+    wakers.register(1, 0)
+    if bell is not None:
+        wakers.register(bell, select.POLLIN)
+    return wakers
+
+
+def pause(seconds, wakers):
+    for fd, event in wakers.poll(int(seconds * 1000) + 1):
+        if fd == 1:
+            os._exit(0)  # the connection is gone; the job is not
+        if not event & select.POLLIN or not os.read(fd, 64):
+            wakers.unregister(fd)
 
 
 def piece(job, state, result, offset, seen, size):

@@ -1,10 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """The engine has recorded a job's end: its folder goes, the memory that it ran stays for a while."""
 
-from .frame import Refused
+from .frame import Fenced, Gone, Refused
 from .places import job_name, open_folder, open_job, root_path
+from .room import SMALL, size_of
 from .state import Guard, remove_files, state_of
 from .sweep import remember, remove
+
+
+def let_go(request):
+    """After an answer with the result: acknowledges a job that nobody else will ask for (``keep`` false)."""
+    try:
+        job = open_job(request)
+        # An output that did not fit into the result is still to be fetched.
+        if job is not None and size_of(job, "out") <= SMALL:
+            op_forget(request)
+    except (OSError, Refused, Fenced, Gone):
+        pass  # the answer is out; what is left behind the sweep finds
 
 
 def op_forget(request):

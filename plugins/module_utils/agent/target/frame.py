@@ -94,3 +94,5 @@ def main(request):
         reply = {"state": "refused", "error": {"code": "agent_failed", "message": message}}
     body = dumps(reply).encode("ascii")
     write_all(1, b"\n@@cyborg@@%d:%s\n" % (len(body), body))
+    if request.get("keep") is False and "result" in reply:
+        globals()["let_go"](request)

@@ -9,6 +9,8 @@ from .places import DIRECTORY, FILE
 RING = 4 * 1024 * 1024
 LOGS = 64 * 1024 * 1024
 OUT = 128 * 1024 * 1024
+#: Up to here what a command printed comes with its result.
+SMALL = 128 * 1024
 #: The least a log needs.
 LEAST = 256 * 1024
 #: Name and size of the file that keeps room for the result, whatever else fills the file system meanwhile.

@@ -27,6 +27,11 @@ def examine(sources):
         raise refused("missing", names, "None of the folders to back up exists: %s." % names)
     if sources.get("mounts"):
         add_mounts(found, mounts)
+    known = [path for root in found["roots"] for path in (root["asked"], root["real"])]
+    for path, filesystem in sorted((sources.get("expected") or {}).items()):
+        if path not in known:
+            message = "%s was in the last backup, as file system %s, and is not there now: is it not mounted?"
+            raise refused("moved", path, message % (path, filesystem), expected=filesystem, filesystem=None)
     return found
 
 

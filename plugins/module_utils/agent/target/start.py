@@ -27,7 +27,6 @@ def op_start(request):
     job_name(request)
     path = root_path(request)
     root = open_folder(path, True)
-    ask, token = request.get("follow") or {}, {"fence": request.get("fence")}
     job, bell = open_job(request, root), None
     if job is None:
         if forgotten(root, request["job"]):
@@ -35,9 +34,9 @@ def op_start(request):
         job, bell = begin(request, root, path)
     elif not exists(job, "mark"):
         raise unsafe(path + b"/" + to_bytes(request["job"]), "it is there, and not made by us")
-    with Guard(job, token):
+    with Guard(job, request):
         pass  # a start is a write: an older engine is turned away
-    reply = follow(job, ask, bell)
+    reply = follow(job, request.get("follow") or {}, bell)
     reply["started"] = bell is not None
     about = read_file(job, "about")
     if about:
@@ -133,7 +132,8 @@ def launch(request, job, lock):
             bell, ring = os.pipe()
         launch_alone(request, job, lock, bell, ring)
     os.close(lock)
-    request.clear()  # the secrets are handed over
+    for field in ("secrets", "stdin", "env", "argv"):
+        request.pop(field, None)  # they are handed over
     return bell
 
 

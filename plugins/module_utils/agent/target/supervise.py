@@ -11,10 +11,10 @@ from .ending import Steps, grace_of, group_lives, members, send, signal
 from .frame import dumps, failure, to_bytes, to_text
 from .keeping import Log, Out
 from .reading import Reading, Splitter
+from .room import SMALL
 from .sources import look_again
 from .state import exists, read_file, remove_files, write_file, write_new
 
-SMALL = 128 * 1024
 #: Seconds between two writes of the progress file.
 PACE = 0.25
 
