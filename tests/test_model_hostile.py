@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import cyborglib as cy
 from cyborglib.model import Variables
+from cyborglib.testing import FakeExecutor
 from tests.hostile import ACCOUNTS, HOSTS, NAMES, spoiled
 
 Build = Callable[[Any], object]
@@ -260,3 +261,32 @@ TRUSTED: list[Any] = [
 def test_trusted_variables(values: Any) -> None:
     with pytest.raises(cy.Invalid, match="trusted_vars"):
         cy.Client("web", trusted_vars=values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"ansible_connection": "local"},
+        {"Ansible_Host": "localhost"},
+        {"cyborg_role": "evil"},
+        {"borg_repository": "/elsewhere"},
+        {"policy_config_exclude": []},
+        {"exclude": "a\x00b"},
+        {"exclude": [{"style": "sh", "pattern": "x"}]},
+        {"no_such_option": 1},
+        {"a\n": 1},
+        "text",
+    ],
+    ids=repr,
+)
+def test_a_launch_that_is_refused_queues_nothing(values: Any) -> None:
+    with cy.Cyborg("sqlite://", executor=FakeExecutor()) as cyborg:
+        vault = cyborg.repositories.add(cy.Repository("vault", "borg@nas:/srv/borg/{client}"))
+        web = cyborg.clients.add(cy.Client("web"))
+        policy = cyborg.policies.add(cy.Policy("etc", "config", repository=vault, clients=[web]))
+        with pytest.raises(cy.Invalid):
+            cyborg.launch(policy, extra_vars=values)
+        assert len(cyborg.jobs) == 0
+        with pytest.raises(cy.Invalid):
+            cyborg.policies.add(cy.Policy("own", "config", repository=vault, clients=[web], extra_vars=values))
+        assert len(cyborg.policies) == 1
