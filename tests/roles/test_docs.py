@@ -1,0 +1,68 @@
+"""docs/roles.md is true: its files are written, and its commands are run as they are printed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cyborglib import content
+from tests.lab import Lab
+from tests.roles.conftest import ROOT, Plain
+
+pytestmark = pytest.mark.hosts
+
+PAGE = (ROOT / "docs/roles.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+PASSPHRASE = "correct horse battery staple"
+
+
+@pytest.fixture(scope="module")
+def checkout(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plain]:
+    """A host without Borg, and the files of the page."""
+    host = lab.host("web1.example.org")
+    made = Plain(tmp_path_factory.mktemp("checkout"), lab, host)
+    (made.folder / "vault-password").write_text("x")
+    for language, text in BLOCKS:
+        if language != "sh":
+            name = re.match("# (.+)\n", text)
+            assert name
+            (made.folder / name[1]).parent.mkdir(parents=True, exist_ok=True)
+            (made.folder / name[1]).write_text(text)
+    yield made
+    host.remove()
+
+
+def test_every_playbook_has_its_command() -> None:
+    named = {f"{name}.yml" for name in re.findall(r"playbooks/(\w+)\.yml", PAGE)}
+    assert named == {path.name for path in (ROOT / "playbooks").iterdir()}
+
+
+def test_commands_as_printed(checkout: Plain) -> None:
+    said = {}
+    for command in [text for language, text in BLOCKS if language == "sh"]:
+        done = checkout.sh(command)
+        output = done.stdout + done.stderr
+        assert done.returncode == 0, command + output
+        assert PASSPHRASE not in output
+        assert "deprecat" not in output.lower()
+        for playbook in re.findall(r"playbooks/(\w+)\.yml", command):
+            said[playbook] = output
+    assert (checkout.folder / "secrets.yml").read_text().startswith("$ANSIBLE_VAULT")
+    host = checkout.host
+    env = {"BORG_PASSPHRASE": PASSPHRASE, "LANG": "C.UTF-8"}
+    listed = json.loads(host.run(["borg", "list", "--json", "/srv/backup/web1"], env=env).stdout)
+    assert [archive["name"] for archive in listed["archives"]] == ["etc-1", "packages-1"]
+    assert "etc-1" in said["catalog"]
+    assert host.read("/var/tmp/restored/etc/hostname") == host.read("/etc/hostname")
+    assert b"install" in host.read("/var/lib/packages/selections")
+
+
+def test_the_type_of_ones_own_is_on_offer(checkout: Plain) -> None:
+    path = [Path(checkout.folder / "my-roles")]
+    assert "packages" in content.policy_types(path)
+    checked = content.check_extra_vars("packages", {"folder": "/var/lib/packages"}, path)
+    assert content.role_variables("packages", checked) == {"policy_packages_folder": "/var/lib/packages"}
