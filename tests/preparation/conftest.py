@@ -76,12 +76,14 @@ class Player:
             "CYBORG_TEST_RECORD": str(record),
         }
 
-    def inventory(self, hosts: Sequence[Host], others: Sequence[Host], variables: dict[str, dict[str, Any]]) -> Path:
+    def inventory(
+        self, hosts: Sequence[Host], others: Sequence[Host], variables: dict[str, dict[str, Any]], names: Sequence[str]
+    ) -> Path:
         def entry(host: Host) -> dict[str, Any]:
             return {"ansible_host": host.name, **variables.get(host.name, {})}
 
         groups = {
-            "play": {"hosts": {host.name: entry(host) for host in hosts}},
+            "play": {"hosts": {name: variables[name] for name in names} or {host.name: entry(host) for host in hosts}},
             "others": {"hosts": {host.name: entry(host) for host in others}},
         }
         path = self.folder / f"hosts-{self.number}.json"
@@ -95,16 +97,20 @@ class Player:
         *arguments: str,
         others: Sequence[Host] = (),
         host_vars: dict[str, dict[str, Any]] | None = None,
+        names: Sequence[str] = (),
         extra: dict[str, Any] | None = None,
         check: bool = False,
     ) -> Played:
-        """Run a playbook of ours by its name, or a list of tasks."""
-        done, record = self.start(hosts, what, *arguments, others=others, host_vars=host_vars, extra=extra, check=check)
+        """Run a playbook of ours by its name, or a list of tasks. `names`: the inventory's, all with variables, if
+        they are not the hosts' own."""
+        done, record = self.start(
+            hosts, what, *arguments, others=others, host_vars=host_vars, names=names, extra=extra, check=check
+        )
         out, err = done.communicate(timeout=600)
         return Played(subprocess.CompletedProcess(done.args, done.returncode, out, err), record)
 
     def start(
-        self, hosts, what, *arguments, others=(), host_vars=None, extra=None, check=False
+        self, hosts, what, *arguments, others=(), host_vars=None, names=(), extra=None, check=False
     ):  # type: ignore[no-untyped-def]
         self.number += 1
         hosts = [hosts] if isinstance(hosts, Host) else list(hosts)
@@ -114,7 +120,7 @@ class Player:
         else:
             playbook = self.folder / f"play-{self.number}.yml"
             playbook.write_text(yaml.safe_dump([{"hosts": "play", "gather_facts": False, "tasks": list(what)}]))
-        argv = [str(ANSIBLE), "-i", str(self.inventory(hosts, others, host_vars or {})), str(playbook)]
+        argv = [str(ANSIBLE), "-i", str(self.inventory(hosts, others, host_vars or {}, names)), str(playbook)]
         argv += ["-e", json.dumps({"cyborg_hosts": "play", **(extra or {})}), *arguments]
         if check:
             argv.append("--check")

@@ -59,3 +59,43 @@ def test_from_nothing_to_a_vault(play: Player, host_factory: HostFactory) -> Non
         assert again.changed == []
         assert again.result("report")["facts"]["public_key"] == made["public_key"]
     assert again.result("report")["facts"] == dict(made, created=False)
+
+
+def test_24_clients_at_once(play: Player, host_factory: HostFactory) -> None:
+    """Side by side on one host without Borg: it is installed once, and 24 keys work, each in its own vault only."""
+    nas = host_factory("nas")
+    web = host_factory("web", borg="1.2")
+    # 24 names of one machine in the inventory: to the repository's host these are 24 clients with a key each.
+    names = [f"client{number}" for number in range(1, 25)]
+    variables = {name: {"ansible_host": web.name, "number": number} for number, name in enumerate(names, 1)}
+    tasks = [
+        {"cyborg.backup.client_key": {"name": "vault-{{ number }}"}, "register": "pair"},
+        {
+            "cyborg.backup.repository_host": {
+                "vault": "{{ number }}",
+                "account": "borg",
+                "path": "/srv/borg/{{ inventory_hostname }}",
+                "keys": [{"name": "client", "key": "{{ pair.public_key }}"}],
+            },
+            "delegate_to": nas.name,
+        },
+    ]
+    done = play(web, tasks, others=[nas], host_vars=variables, names=names).good()
+    results = [done.result("repository_host", name) for name in names]
+    assert sum("made the account borg" in result["changes"] for result in results) == 1
+    assert done.output.count("Setting up borgbackup") == 1
+    lines = nas.read("/var/lib/borg/.ssh/authorized_keys").splitlines()
+    assert len(lines) == 24
+    assert len({line.split()[-4] for line in lines}) == 24
+
+    rsh = "ssh -F none -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
+    rsh += f" -o IdentitiesOnly=yes -p {nas.lab.port}"
+    for number, name in enumerate(names, 1):
+        argv = [*rsh.split(), "-i", f"/etc/cyborg/keys/vault-{number}", f"borg@{nas.address}", "borg", "serve"]
+        served = web.run(argv, input="", check=False)
+        assert served.returncode == 0, (name, served.stderr)
+    env = {"BORG_RSH": f"{rsh} -i /etc/cyborg/keys/vault-24"}
+    base = f"ssh://borg@{nas.address}:{nas.lab.port}/srv/borg/"
+    web.run(["borg", "init", "-e", "none", base + "client24"], env=env)
+    other = web.run(["borg", "init", "-e", "none", base + "client23"], env=env, check=False)
+    assert "not allowed" in other.stderr.lower()
