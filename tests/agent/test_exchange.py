@@ -81,3 +81,12 @@ def test_a_refused_start_takes_its_new_folder_away(target, place):
     reply = target.do("start", "1.1", patch=patch, argv=["true"], cwd={"new": str(place / "new")}, follow=None)
     assert reply["error"]["code"] == "already_forgotten"
     assert not (place / "new").exists()
+
+
+def test_a_start_that_happened_is_never_called_refused(target):
+    step = "    wakers = select.poll()\n"
+    reply = target.do("start", "1.1", patch=(step, step + "    raise OSError(5, 'x')\n"), argv=["sleep", "1"],
+                      follow={"wait": 9})
+    assert (reply["state"], reply["started"]) == ("starting", True)
+    assert "Input/output error" in reply["agent_error"]
+    assert target.wait_for("1.1")["result"]["rc"] == 0

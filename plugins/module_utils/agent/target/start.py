@@ -8,18 +8,21 @@ import time
 
 from .checking import check
 from .follow import follow
-from .frame import Raw, Refused, dumps, to_bytes, to_text
+from .frame import Raw, Refused, dumps, failure, to_bytes, to_text
 from .memory import files_place, write_files
-from .places import DIRECTORY, FILE, job_name, open_folder, open_job, remove_tree, root_path, unsafe
+from .places import DIRECTORY, FILE, job_name, open_folder, open_job, root_path, unsafe
 from .room import limits, reserve
 from .scope import launch_in_scope, scope_command
 from .sources import examine
 from .state import MARK, Guard, exists, read_file, remove_files, write_file
 from .supervise import supervise
-from .sweep import forgotten, sweep
+from .sweep import forgotten, remove, sweep
 
 #: What of the sources is told in the answer, and kept in the file "about", a line each, for who attaches later.
 TOLD = ("roots", "left_out", "absent")
+NO_NEWS = {
+    "state": "starting", "offset": 0, "seen": 0, "lines": [], "part": "", "dropped": 0, "more": False, "progress": None,
+}
 
 
 def op_start(request):
@@ -36,7 +39,13 @@ def op_start(request):
         raise unsafe(path + b"/" + to_bytes(request["job"]), "it is there, and not made by us")
     with Guard(job, request):
         pass  # a start is a write: an older engine is turned away
-    reply = follow(job, request.get("follow") or {}, bell)
+    try:
+        reply = follow(job, request.get("follow") or {}, bell)
+    except Exception as error:
+        if bell is None:
+            raise
+        # It runs, so this is no refusal, whatever keeps us from looking.
+        reply = dict(NO_NEWS, agent_error=failure(error))
     reply["started"] = bell is not None
     about = read_file(job, "about")
     if about:
@@ -93,7 +102,7 @@ def undo(root, name, job, new_cwd):
     if new_cwd is not None:
         os.rmdir(new_cwd)
     remove_files(job)
-    remove_tree(root, name)
+    remove(root, name)
 
 
 def prepare(request, folder):
