@@ -66,9 +66,9 @@ def said(argv, seconds=30, stdin=None, env=None, fds=()):
 
 
 def last_line(text, size=300):
-    """The last line that says something, shortened: what a program says of its failure."""
+    """The last line that says something, shortened and made printable: what a program says of its failure."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:size] if lines else ""
+    return "".join(letter if letter.isprintable() else "?" for letter in lines[-1][:size]) if lines else ""
 
 
 def shown(path):
