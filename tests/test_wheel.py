@@ -32,7 +32,7 @@ for module in (cy, content):
     assert Path(module.__file__).is_relative_to(sys.prefix), module.__file__
 assert content.collections_path().is_relative_to(sys.prefix), content.collections_path()
 
-with cy.Cyborg("sqlite:///cyborg.db", key=str(here / "seal"), state_dir=here / "state") as cyborg:
+with cy.Cyborg("sqlite:///cyborg.db", state_dir=here / "state") as cyborg:
     client = cyborg.clients.add(cy.Client("localhost", connection="local"))
     vault = cyborg.repositories.add(cy.Repository("vault", str(here / "vault-{client}")))
     policy = cyborg.policies.add(
@@ -50,9 +50,10 @@ print((here / "back" / str(source / "a b").lstrip("/")).read_text())
 """
 
 
-def tracked() -> list[str]:
-    """What git knows and is there. A link among it is the way Ansible finds the collection in a checkout."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+def sources() -> list[str]:
+    """What git has or would take (so that work in progress can be tested too), without links and what is deleted."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout
     return [name for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
@@ -60,7 +61,7 @@ def tracked() -> list[str]:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built as pip builds it, from a copy of the checkout in which Python has left its caches."""
     copy, out = tmp_path_factory.mktemp("checkout"), tmp_path_factory.mktemp("dist")
-    for name in tracked():
+    for name in sources():
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, copy / name)
     (copy / ".ansible/ansible_collections/cyborg").mkdir(parents=True, exist_ok=True)
@@ -95,8 +96,8 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_whole_collection_is_inside_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if not name.endswith("/")}
-    expected = {INSIDE + name for name in tracked() if name.startswith(CONTENT)}
-    expected |= {name for name in tracked() if name.startswith("cyborglib/")}
+    expected = {INSIDE + name for name in sources() if name.startswith(CONTENT)}
+    expected |= {name for name in sources() if name.startswith("cyborglib/")}
     metadata = {name for name in names if ".dist-info/" in name}
     assert names - metadata == expected
     assert {name.rpartition("/")[2] for name in metadata} >= {"LICENSE", "METADATA", "RECORD"}
