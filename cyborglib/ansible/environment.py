@@ -30,9 +30,7 @@ def environment(folder: Path, callbacks: str, runners: Mapping[str, str]) -> dic
     }
 
 
-def configuration(
-    folder: Path, *, collections: Path, roles: Iterable[str], forks: int, connect_timeout: int
-) -> str:
+def configuration(folder: Path, *, collections: Path, roles: Iterable[str], forks: int, connect_timeout: int) -> str:
     """The ansible.cfg of a run."""
     sections: dict[str, dict[str, object]] = {
         "defaults": {

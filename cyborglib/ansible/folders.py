@@ -63,8 +63,8 @@ def memory_folder(places: Iterable[Path] | None = None) -> Path:
     tried = []
     for place in candidates() if places is None else places:
         tried.append(str(place))
-        parent = place.parent
-        if parent.is_dir() and os.access(parent, os.W_OK | os.X_OK) and kind_of(parent) in MEMORY:
+        there = place if place.is_dir() else place.parent
+        if there.is_dir() and os.access(there, os.W_OK | os.X_OK) and kind_of(there) in MEMORY:
             own(place)
             return place
     raise ExecutorError(
@@ -80,13 +80,7 @@ class PrivateFolder:
     """
 
     def __init__(self, root: Path | None = None) -> None:
-        if root is None:
-            self._root = memory_folder()
-        else:
-            if not root.is_dir() or kind_of(root) not in MEMORY:
-                raise ExecutorError(f"{root} is not a folder in memory (tmpfs), as the executor's own must be")
-            self._root = root
-            own(root)
+        self._root = memory_folder() if root is None else memory_folder([root])
         with self._alone():
             self._sweep()
             self.path = self._root / secrets.token_hex(4)

@@ -90,7 +90,9 @@ def _reached(host: Host, pins: Pins, connect_timeout: int, asking: list[HostRun]
         found |= {
             "ansible_connection": "ansible.builtin.ssh",
             "ansible_host": unsafe(destination(host)),
-            "ansible_ssh_args": unsafe(" ".join(map(_word, ssh_arguments(pins, host, connect_timeout=connect_timeout)))),
+            "ansible_ssh_args": unsafe(
+                " ".join(map(_word, ssh_arguments(pins, host, connect_timeout=connect_timeout)))
+            ),
             "ansible_ssh_common_args": "",
             "ansible_ssh_extra_args": "",
         }
@@ -112,4 +114,3 @@ def _word(text: str) -> str:
     if not _SAFE.fullmatch(text):
         raise ExecutorError(f"{text!r} cannot be part of an ssh call or a lookup")
     return text
-

@@ -67,4 +67,3 @@ class Ledger:
         """For how many seconds all open jobs are canceled; 0 if one is not, or if there are none."""
         times = [self.canceled_for(work.job) for work in self.open]
         return min((0.0 if seconds is None else seconds for seconds in times), default=0.0)
-

@@ -81,6 +81,8 @@ def plain(value: object, depth: int = 0) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
+        if value.isascii() and value.isprintable():
+            return value
         return "\n".join(harmless(line, 1 << 20) for line in value.split("\n"))
     if isinstance(value, list):
         return [plain(item, depth + 1) for item in value]

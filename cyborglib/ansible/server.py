@@ -201,6 +201,8 @@ class Server:
             reply = {"ok": False, "error": refused.code, "message": str(refused)}
         except HostileAnswer as problem:
             reply = {"ok": False, "error": "hostile_answer", "message": str(problem)}
+        except BadFrame:
+            raise
         except Exception:
             # Only the kind of what went wrong is said: a message could hold what it was about.
             logger.exception("a message on the control socket could not be answered")

@@ -57,6 +57,8 @@ def ssh_arguments(
         "PermitLocalCommand": "no",
         "RemoteCommand": "none",
         "RequestTTY": "no",
+        # Takes nothing away from what a configuration read later names: what keeps secrets out of there is that
+        # the environment ssh gets holds none.
         "SendEnv": "-*",
         "ConnectTimeout": str(connect_timeout),
         "ServerAliveInterval": "15",

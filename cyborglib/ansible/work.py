@@ -58,9 +58,7 @@ class Work:
             return
         pins = Pins(known_hosts=self._folder / "known_hosts", sockets=self._sockets, version=version())
         hosts = {host.name: host for work in run.hosts for host in (work.host, *work.others)}
-        write_private(
-            pins.known_hosts, "".join(known_hosts_line(host) for host in hosts.values() if host.host_key)
-        )
+        write_private(pins.known_hosts, "".join(known_hosts_line(host) for host in hosts.values() if host.host_key))
         call = Call(
             folder=self._folder,
             playbook=playbook_path(run.playbook),
@@ -152,7 +150,9 @@ class Work:
         if isinstance(told, Mapping):
             error = as_error(told, self._redactor.clean)
         else:
-            error = classify(self._redactor.clean(_message(result)), self._target(work, result), unreachable=unreachable)
+            error = classify(
+                self._redactor.clean(_message(result)), self._target(work, result), unreachable=unreachable
+            )
         self._ledger.end(work.job, Outcome(error=error))
 
     def _target(self, work: HostRun, result: Mapping[str, Any]) -> Host:

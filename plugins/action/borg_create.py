@@ -68,9 +68,7 @@ class ActionModule(Attached, BorgAction):
             self.say("would back up %s to the archive %s" % (", ".join(roots), name))
             return {"result": {"changed": True, "archive": {"name": name, "roots": roots}}}
         made = borg_answers.created(self.out("", reply), name, args["repository"], args["repository_id"])
-        made["roots"] = [
-            [root["asked"] or root["real"], root["filesystem"] or ""] for root in reply.get("roots", [])
-        ]
+        made["roots"] = [[root["asked"] or root["real"], root["filesystem"] or ""] for root in reply.get("roots", [])]
         self._examine(name, made, reply, result)
         if self.control is None:
             self.say("made the archive %s: %s" % (name, borg_answers.amounts(made["stats"])))
@@ -84,7 +82,10 @@ class ActionModule(Attached, BorgAction):
     def _name(self):
         if self.job is not None:
             raise Failure("bad_arguments", "The library gave no name for the archive.")
-        return "%s-%s" % (self.vars.get("inventory_hostname", "host"), time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()))
+        return "%s-%s" % (
+            self.vars.get("inventory_hostname", "host"),
+            time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()),
+        )
 
     def _keep_sources(self, reply):
         self._sources = {key: reply[key] for key in ("roots", "left_out", "absent") if key in reply}
@@ -128,6 +129,6 @@ class ActionModule(Attached, BorgAction):
 
     @staticmethod
     def _unseen(reply, result):
-        """Sources that Borg did not name as folders: single files, whose lines were not asked for, or nothing at all."""
+        """Sources that Borg did not name as folders: single files (not asked for), or nothing at all."""
         seen = set(result.get("roots_seen", []))
         return [root["real"] for root in reply.get("roots", []) if root["real"] not in seen]

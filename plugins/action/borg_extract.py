@@ -62,7 +62,7 @@ class ActionModule(Attached, BorgAction):
     def _destination(self):
         given = self.args["destination"]
         path = os.path.normpath(os.path.expanduser(given) if self.local else given)
-        if not path.startswith("/") or path == "/" and not self.args["overwrite"]:
+        if not path.startswith("/") or (path == "/" and not self.args["overwrite"]):
             raise Failure("bad_arguments", "The destination %r has to be the full path of a folder." % given)
         return path
 
@@ -102,9 +102,7 @@ class ActionModule(Attached, BorgAction):
         return destination
 
     def _examine(self, result, wanted, destination):
-        unmatched = [
-            text for text in borg_answers.texts_of(result.get("tail")) if text.startswith("Include pattern")
-        ]
+        unmatched = [text for text in borg_answers.texts_of(result.get("tail")) if text.startswith("Include pattern")]
         if unmatched:
             names = ", ".join(text.split("'", 1)[-1].rsplit("'", 1)[0] for text in unmatched)
             raise Failure(

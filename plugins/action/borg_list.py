@@ -14,7 +14,9 @@ class ActionModule(BorgAction):
     """Names and ids of a vault's archives, and whether its key is still the one that was exported."""
 
     ARGUMENTS = dict(
-        VAULT, key={"type": "bool", "default": False, "no_log": False}, key_sha256={"type": "str", "default": "", "no_log": False}
+        VAULT,
+        key={"type": "bool", "default": False, "no_log": False},
+        key_sha256={"type": "str", "default": "", "no_log": False},
     )
 
     def borg(self):

@@ -250,9 +250,7 @@ class AgentAction(ActionBase):
                 on_progress(reply["progress"], reply)
             if state == "ended" and "result" in reply:
                 return self._checked(reply)
-            request = dict(
-                self._follow_now(reply.get("offset", 0), reply.get("seen", 0), WAIT), op="follow", job=name
-            )
+            request = dict(self._follow_now(reply.get("offset", 0), reply.get("seen", 0), WAIT), op="follow", job=name)
 
     def _checked(self, reply):
         result = reply["result"]

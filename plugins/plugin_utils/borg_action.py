@@ -42,7 +42,7 @@ class BorgAction(AgentAction):
     """An action that speaks Borg on its host. A subclass has `borg()`, which gives an outcome for the library."""
 
     def borg(self):
-        """Do it: {"archives", "stats", "facts", "warnings", "result"}; `result` is for the task, the rest for the job."""
+        """Do it: {"archives", "stats", "facts", "warnings", "result"}; `result` is the task's, the rest the job's."""
         raise NotImplementedError
 
     def work(self):
@@ -70,11 +70,9 @@ class BorgAction(AgentAction):
 
     def _end(self, outcome, failure):
         """Tell the library, and then let the agent forget, in that order."""
-        if self.control is None or not self.args["final"] or self.check:
+        told = self.control is not None and self.args["final"] and not self.check
+        if not told or self.control.ended(outcome):
             self._forget_all(failure)
-        elif failure is None or not isinstance(failure.__cause__, AnsibleConnectionFailure):
-            if self.control.ended(outcome):
-                self._forget_all(failure)
 
     def _forget_all(self, failure):
         if failure is not None and failure.code == "lost":

@@ -11,7 +11,15 @@ import re
 import shlex
 
 STYLES = {"path": "pp", "shell": "sh", "fnmatch": "fm", "regex": "re"}
-ENCRYPTIONS = ("repokey-blake2", "repokey", "keyfile-blake2", "keyfile", "authenticated-blake2", "authenticated", "none")
+ENCRYPTIONS = (
+    "repokey-blake2",
+    "repokey",
+    "keyfile-blake2",
+    "keyfile",
+    "authenticated-blake2",
+    "authenticated",
+    "none",
+)
 #: Seconds between two checkpoints of a long backup; a client cannot lose more than that to a broken line.
 CHECKPOINT = 1800
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
@@ -33,7 +41,8 @@ def archive(name):
     """An archive of the repository in ``BORG_REPO``."""
     if not isinstance(name, str) or not _ARCHIVE.fullmatch(name):
         raise BadArgument(
-            "%r cannot be an archive's name: it begins with a letter or digit and holds letters, digits and . _ : + @ -" % name
+            "%r cannot be an archive's name: it begins with a letter or digit and holds letters, digits and . _ : + @ -"
+            % name
         )
     return "::" + name
 
@@ -51,7 +60,9 @@ def exclude(value):
             "%r cannot be an exclude: give a path, or a mapping of style (%s) and pattern" % (value, ", ".join(STYLES))
         )
     if style == "path" and not pattern.startswith("/"):
-        raise BadArgument("the exclude %r is not a full path; for patterns give a mapping of style and pattern" % pattern)
+        raise BadArgument(
+            "the exclude %r is not a full path; for patterns give a mapping of style and pattern" % pattern
+        )
     return "%s:%s" % (STYLES[style], pattern)
 
 

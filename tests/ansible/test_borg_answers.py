@@ -1,0 +1,198 @@
+"""What Borg's answers are taken for: recorded ones of Borg 1.2.4 and 1.4.5, read by the agent as in life."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.cyborg.backup.plugins.module_utils.agent.target.reading import Reading
+from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_answers
+from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Failure
+
+RECORDINGS = Path(__file__).parent / "recordings"
+VERSIONS = ("1.2.4", "1.4.5")
+HERE, THERE = "/srv/vault", "ssh://borg@nas.example.org/srv/vault"
+
+
+def result(log: str, rc: int = 2, **more: Any) -> dict[str, Any]:
+    """What the agent tells of a command that wrote this to its standard error."""
+    reading = Reading()
+    for line in log.splitlines():
+        reading.line(line.encode())
+    return {"rc": rc, "signal": None, "timed_out": False, "exec_error": None, **reading.summary(), **more}
+
+
+def recorded(version: str, name: str) -> tuple[dict[str, Any], str]:
+    """An agent's result of a recorded call, and its output."""
+    found = json.loads((RECORDINGS / f"borg-{version}.json").read_text())[name]
+    return result(found["log"], found["rc"]), found["out"]
+
+
+def refusal(answer: dict[str, Any], repository: str = HERE) -> Failure:
+    with pytest.raises(Failure) as caught:
+        borg_answers.check(answer, repository)
+    return caught.value
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("init-exists", "vault_exists"),
+        ("create-exists", "bad_arguments"),
+        ("wrong-passphrase", "wrong_passphrase"),
+        ("repository-missing", "vault_missing"),
+        ("repository-none", "vault_missing"),
+        ("archive-missing", "archives_vanished"),
+        ("locked", "lock_held"),
+        ("usage", "bad_arguments"),
+        ("ssh-refused", "unreachable"),
+    ],
+)
+def test_recorded_errors(version: str, name: str, code: str) -> None:
+    answer, _ = recorded(version, name)
+    failure = refusal(answer)
+    assert failure.code == code
+    assert failure.message.endswith((".", "nonsense", "refused", "server?"))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", ["init", "info", "create", "list", "extract-dry", "missing-source", "extract-missing"])
+def test_recorded_successes_and_warnings(version: str, name: str) -> None:
+    borg_answers.check(recorded(version, name)[0], HERE)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_recorded_archive(version: str) -> None:
+    _, out = recorded(version, "create")
+    made = borg_answers.created(out, "one", HERE, "")
+    assert made["stats"]["files"] == 2
+    assert len(made["borg_id"]) == 64
+    pinned = json.loads(out)["repository"]["id"]
+    assert borg_answers.created(out, "one", HERE, pinned) == made
+    with pytest.raises(Failure) as caught:
+        borg_answers.created(out, "one", HERE, "0" * 64)
+    assert caught.value.code == "vault_id_changed"
+    with pytest.raises(Failure) as caught:
+        borg_answers.created(out, "another", HERE, pinned)
+    assert caught.value.code == "hostile_answer"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_recorded_listing(version: str) -> None:
+    _, out = recorded(version, "list")
+    listed = borg_answers.listed(out, HERE, "")
+    assert [entry["name"] for entry in listed["archives"]] == ["one"]
+    assert listed["archives"][0]["time"].startswith("2024-01-02T03:04:05")
+    assert listed["encryption"] == "repokey-blake2"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("cut", [0, 1, 100, -1])
+def test_half_an_answer_is_none(version: str, cut: int) -> None:
+    _, out = recorded(version, "create")
+    for text in (out.rstrip()[:cut], "[]", "null", '{"repository": {"id": 7}}', '{"repository": []}'):
+        with pytest.raises(Failure) as caught:
+            borg_answers.created(text, "one", HERE, "")
+        assert caught.value.code == "unparsable"
+
+
+def test_figures_that_are_none() -> None:
+    _, out = recorded("1.2.4", "create")
+    answer = json.loads(out)
+    answer["archive"]["stats"]["nfiles"] = "many"
+    with pytest.raises(Failure) as caught:
+        borg_answers.created(json.dumps(answer), "one", HERE, "")
+    assert caught.value.code == "unparsable"
+
+
+def log(msgid: str, message: str = "it went wrong", *remote: str) -> str:
+    lines = [
+        {"type": "log_message", "message": f"Remote: {text}", "levelname": "WARNING", "name": "root"} for text in remote
+    ]
+    lines.append({"type": "log_message", "message": message, "levelname": "ERROR", "name": "b", "msgid": msgid})
+    return "\n".join(json.dumps(line) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("remote", "code"),
+    [
+        ("nobody@nas: Permission denied (publickey).", "key_not_authorized"),
+        ("Host key verification failed.", "host_key_changed"),
+        ("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @", "host_key_changed"),
+        ("ssh: Could not resolve hostname nas: Name or service not known", "unreachable"),
+        ("ssh: connect to host nas port 22: Connection timed out", "unreachable"),
+        ("bash: line 1: borg: command not found", "borg_missing"),
+        ("cyborg: vault busy: another Borg has been at work on it", "lock_held"),
+        ("cyborg: vault closed: it is closed to its clients", "lock_held"),
+        ("cyborg: the vault of this key is not known on this host", "key_not_authorized"),
+        ("something nobody has seen before", "unreachable"),
+    ],
+)
+@pytest.mark.parametrize("msgid", ["ConnectionClosedWithHint", "ConnectionClosed"])
+def test_what_is_said_on_the_way(msgid: str, remote: str, code: str) -> None:
+    assert refusal(result(log(msgid, "Connection closed by remote host.", remote)), THERE).code == code
+
+
+@pytest.mark.parametrize(
+    ("msgid", "code"),
+    [
+        ("Cache.RepositoryReplay", "vault_damaged"),
+        ("Repository.StorageQuotaExceeded", "vault_full"),
+        ("StorageQuotaExceeded", "vault_full"),
+        ("Repository.InsufficientFreeSpaceError", "vault_full"),
+        ("PathNotAllowed", "key_not_authorized"),
+        ("Repository.CheckNeeded", "vault_damaged"),
+        ("IntegrityError", "vault_damaged"),
+        ("NoManifestError", "vault_damaged"),
+        ("Cache.RepositoryAccessAborted", "vault_id_changed"),
+        ("LockErrorT", "lock_held"),
+        ("SomethingNew", "borg_failed"),
+    ],
+)
+def test_message_ids(msgid: str, code: str) -> None:
+    failure = refusal(result(log(msgid)), THERE)
+    assert failure.code == code
+    assert "{" not in failure.message
+
+
+@pytest.mark.parametrize(
+    ("repository", "text", "code"),
+    [
+        (HERE, "OSError: [Errno 28] No space left on device: '/srv/vault/data/0/9'", "vault_full"),
+        (HERE, "OSError: [Errno 28] No space left on device: '/root/.cache/borg/ab/chunks'", "client_full"),
+        (THERE, "Remote Exception (see remote log)\nRemote: [Errno 28] No space left on device", "vault_full"),
+        (THERE, "OSError: [Errno 28] No space left on device: '/root/.cache/borg/ab/files'", "client_full"),
+    ],
+)
+def test_which_disk_is_full(repository: str, text: str, code: str) -> None:
+    assert refusal(result(log("Exception", text)), repository).code == code
+
+
+def test_ends_without_borgs_own_words() -> None:
+    assert refusal(result("", None, signal=9)).code == "borg_failed"
+    assert refusal(result("", 2, timed_out=True)).code == "timeout"
+    assert refusal(result("", 127, exec_error="No such file or directory")).code == "borg_missing"
+    assert "it said nothing" in refusal(result("", 2)).message
+
+
+def test_warnings_in_words() -> None:
+    log = "\n".join(
+        json.dumps(line)
+        for line in [
+            {"type": "file_status", "status": "E", "path": "/etc/secret"},
+            {"type": "log_message", "levelname": "WARNING", "name": "b",
+             "message": "/etc/secret: open: [Errno 13] Permission denied: 'secret'"},
+            {"type": "file_status", "status": "C", "path": "/var/log/x"},
+            {"type": "log_message", "levelname": "WARNING", "name": "b", "message": "The clock is odd."},
+        ]
+    )  # fmt: skip
+    left_out = [{"path": "/mnt/nas", "type": "nfs4", "source": "nas:/x", "reason": "network"}]
+    unreadable, changed, left, odd = borg_answers.warnings({"left_out": left_out}, result(log, 1))
+    assert "1 file could not be read (Permission denied): /etc/secret" in unreadable
+    assert "1 file changed" in changed
+    assert "/var/log/x" in changed
+    assert "/mnt/nas" in left
+    assert odd == "Borg warns: The clock is odd."
