@@ -34,9 +34,7 @@ class Standing:
     key_id: str = ""
 
 
-def find_keys(
-    key: Key, standing: Standing, environ: Mapping[str, str], folder: Path | None = None
-) -> tuple[str, ...]:
+def find_keys(key: Key, standing: Standing, environ: Mapping[str, str], folder: Path | None = None) -> tuple[str, ...]:
     """The keys for a database; the first seals, all unseal.
 
     `key` is a Fernet key, a list of them, the path of a file with one on each line, or None. `folder` is
@@ -105,8 +103,7 @@ def _given(key: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:
     try:
         return _checked([key], "key=")
     except Invalid:
-        # A key never has a slash or a dot in front; a file of any name is looked for.
-        if Path(key).exists():
+        if Path(key).is_file():
             return read_key_file(Path(key))
         raise Invalid(
             "key= is neither a Fernet key (44 letters of URL-safe base64) nor the path of a file that exists; "

@@ -6,7 +6,6 @@ The only importer of cryptography. It reads no file and no environment: where ke
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import os
 import re
@@ -133,7 +132,6 @@ def public_line(private: Secret) -> str:
     return key.public_key().public_bytes(encoding, form).decode()
 
 
-
 def parse_public_key(text: str, *, rsa: bool = False) -> str:
     """The public key in a line that a host gave, as "type base64" and nothing else; a comment is dropped.
 
@@ -173,7 +171,7 @@ def fingerprint(line: str) -> str:
     parts = line.split()
     try:
         blob = base64.b64decode(parts[1], validate=True)
-    except (IndexError, binascii.Error) as error:
+    except (IndexError, ValueError) as error:
         raise Invalid(f"{line[:100]!r} is not a public key line of type and base64") from error
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 

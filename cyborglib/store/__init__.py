@@ -4,10 +4,11 @@
 """
 
 from .claiming import Claim
+from .database import unavailable
 from .jobs import JobShelf, Queued
 from .reading import ReadShelf
 from .schema import metadata
 from .shelf import Shelf
 from .store import Store
 
-__all__ = ["Claim", "JobShelf", "Queued", "ReadShelf", "Shelf", "Store", "metadata"]
+__all__ = ["Claim", "JobShelf", "Queued", "ReadShelf", "Shelf", "Store", "metadata", "unavailable"]

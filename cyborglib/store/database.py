@@ -13,11 +13,18 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ..sealing import Sealer
 
 #: The advisory lock that our writers take on PostgreSQL: an arbitrary number, "cyborg" in letters.
 ADVISORY_LOCK = 0x6379626F7267
+
+
+def unavailable(error: BaseException) -> bool:
+    """True for an error that says only that the database cannot be asked now: gone, locked, full, too busy."""
+    return isinstance(error, OperationalError | InterfaceError | DisconnectionError | PoolTimeout)
 
 
 class Database:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, select, text, update
 
-from ..errors import Invalid, JobError
+from ..errors import ErrorCode, Invalid, JobError, StoreError
 from ..model import Archive, Job, JobStatus, Progress, Stats
 from ..planning import Key, NewJob
 from . import claiming, leases, queueing, saying, schema, transitions
@@ -105,9 +105,7 @@ class JobShelf(ReadShelf[Job]):
                 with self._database.transaction() as connection:
                     got, more = claiming.claim_some(connection, owner, limit - len(taken), now, lease, page)
                 taken += got
-        with self._database.reading() as connection:
-            fences = self._fences(connection, taken)
-            return [Claim(job, fences[job.id or 0]) for job in self._of(connection, taken)]
+        return self._claims(taken)
 
     def started(self, id: int, fence: int) -> Job:
         """Work on the job has begun: starting → running."""
@@ -259,7 +257,7 @@ class JobShelf(ReadShelf[Job]):
         with self._database.transaction() as connection:
             if not leases.adopt(connection, id, owner, lease):
                 return None
-            return Claim(self.get(id), self._fences(connection, [id])[id])
+        return next(iter(self._claims([id])), None)
 
     # Inside
 
@@ -267,6 +265,18 @@ class JobShelf(ReadShelf[Job]):
         """Jobs in the order of the ids given."""
         found = {job.id: job for page in pages(ids) for job in self._select(connection, schema.jobs.c.id.in_(page))}
         return [found[job] for job in ids if job in found]
+
+    def _claims(self, ids: Sequence[int]) -> list[Claim]:
+        """Jobs just taken. One whose row cannot be used is failed at once, or nobody would ever work or end it."""
+        with self._database.reading() as connection:
+            fences = self._fences(connection, ids)
+            claims = [Claim(job, fences[job.id or 0]) for job in self._of(connection, ids)]
+        for lost in set(ids) - {claim.job.id for claim in claims}:
+            try:
+                self.get(lost)
+            except StoreError as error:
+                self.fail(lost, fences[lost], JobError(ErrorCode.INTERNAL, str(error), permanent=True))
+        return claims
 
     def _fences(self, connection: Connection, ids: Sequence[int]) -> dict[int, int]:
         table = schema.jobs.c

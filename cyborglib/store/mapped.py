@@ -8,10 +8,11 @@ from typing import Any, Generic, TypeVar
 import attrs
 from sqlalchemy import RowMapping, Table
 
+from ..errors import StoreError
 from ..model import Archive, Client, Job, Policy, Repository, Schedule, Settings, Vault
 from ..sealing import Sealer
 from . import schema
-from .types import Sealed
+from .types import Sealed, Unreadable
 
 T = TypeVar("T")
 
@@ -53,8 +54,11 @@ class Mapped(Generic[T]):
         return found
 
     def value(self, row: Mapping[str, Any] | RowMapping, sealer: Sealer) -> T:
-        """The value in a row, to which the linked fields were added. Raises what its class does, or `SealBroken`."""
+        """The value in a row, to which the linked fields were added. Raises what its class does, or `StoreError`."""
         arguments = {name: row[name] for name in self.fields}
+        for name, found in arguments.items():
+            if isinstance(found, Unreadable):
+                raise StoreError(f"{name}: {found.error}") from found.error
         for name, kind in self._sealed.items():
             if arguments[name] is not None:
                 arguments[name] = kind.load(sealer.unseal(self.place(name, row["id"]), arguments[name]))

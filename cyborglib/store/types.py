@@ -15,29 +15,41 @@ from typing import Any
 
 import attrs
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, String, Text, TypeDecorator
+from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from ..errors import Invalid
+from ..errors import CyborgError, Invalid
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
+class CannotKeep(Invalid, DontWrapMixin):
+    """A value that no column takes. SQLAlchemy lets it through as it is, without the statement and its values."""
+
+
+@attrs.frozen
+class Unreadable:
+    """What a column gives that cannot be read: whoever needs the value raises, and other rows are read on."""
+
+    error: Exception
+
+
 def to_json(value: Any) -> str:
-    """JSON that every database takes and that reads back as it was. Raises `Invalid` where that cannot be."""
+    """JSON that every database takes and that reads back as it was. Raises `CannotKeep` where that cannot be."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         if _SURROGATE.search(text):
             # File names that are no UTF-8 come so. Escaped they are plain ASCII, but two halves would merge.
             if _PAIR.search(text):
-                raise Invalid("a text holds two halves of a character that do not belong together; leave them out")
+                raise CannotKeep("a text holds two halves of a character that do not belong together; leave them out")
             text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     except (ValueError, TypeError, RecursionError) as error:
-        if isinstance(error, Invalid):
+        if isinstance(error, CannotKeep):
             raise
-        raise Invalid(f"a value cannot be kept as JSON: {error}") from error
+        raise CannotKeep(f"a value cannot be kept as JSON: {error}") from error
     return text
 
 
@@ -51,7 +63,7 @@ class UTCDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise Invalid(f"the time {value!r} has no time zone; use an aware one, like datetime.now(UTC)")
+            raise CannotKeep(f"the time {value!r} has no time zone; use an aware one, like datetime.now(UTC)")
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
@@ -73,7 +85,7 @@ class Whole(TypeDecorator[int]):
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:
         if value is not None and not -(2**63) <= value < 2**63:
-            raise Invalid(f"the number {value} is too large to keep; 64 bits is the limit")
+            raise CannotKeep(f"the number {value} is too large to keep; 64 bits is the limit")
         return value
 
 
@@ -85,7 +97,7 @@ class Plain(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         if value is not None and _UNSTORABLE.search(value):
-            raise Invalid(
+            raise CannotKeep(
                 f"the text {value[:100]!r} holds a NUL or half a character, which cannot be kept; leave it out"
             )
         return value
@@ -119,10 +131,13 @@ class Choice(TypeDecorator[Any]):
         try:
             return self.cls(value).value
         except ValueError:
-            raise Invalid(f"{value!r} is not known; choose one of {', '.join(self.cls)}") from None
+            raise CannotKeep(f"{value!r} is not known; choose one of {', '.join(self.cls)}") from None
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        return None if value is None else self.cls(value)
+        try:
+            return None if value is None else self.cls(value)
+        except ValueError as error:
+            return Unreadable(error)
 
 
 class Json(TypeDecorator[Any]):
@@ -139,7 +154,10 @@ class Json(TypeDecorator[Any]):
         return None if value is None else to_json(self.dump(value))
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        return None if value is None else self.load(json.loads(value))
+        try:
+            return None if value is None else self.load(json.loads(value))
+        except (ValueError, TypeError, AttributeError, CyborgError) as error:
+            return Unreadable(error)
 
 
 class Sealed(TypeDecorator[str]):

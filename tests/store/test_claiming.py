@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from attrs import evolve
 
 from cyborglib.errors import ErrorCode, JobError
 from cyborglib.model import JobStatus
@@ -109,8 +110,6 @@ def test_a_job_to_be_tried_again_waits_for_its_time(fleet: Fleet, store: Store, 
 
 
 def test_a_new_job_may_not_start_before_its_time(fleet: Fleet, store: Store, clock: FixedClock) -> None:
-    from attrs import evolve
-
     store.jobs.queue([NewJob(evolve(free_job(), not_before=clock() + timedelta(hours=1)))])
     assert fleet.claim() == []
     clock.forward(hours=1)
@@ -235,3 +234,17 @@ def test_what_waits_or_ended_is_not_claimed(fleet: Fleet, store: Store, status: 
     else:
         fleet.take()
     assert fleet.claim() == []
+
+
+def test_a_job_that_cannot_be_read_is_failed_when_its_turn_comes(fleet: Fleet, store: Store) -> None:
+    """Or it would be at work for ever, with what it holds."""
+    plan = [NewJob(free_job(f"host{n}"), alone(f"v{n}")) for n in (1, 2)]
+    store.jobs.queue([NewJob(evolve(one.job, extra_vars={"a": 1}), one.keys) for one in plan])
+    store.jobs.queue([NewJob(free_job(), alone("v1")), NewJob(evolve(free_job(), after=(1,)))])
+    with store.transaction() as connection:
+        connection.exec_driver_sql("UPDATE cyborg_jobs SET extra_vars = 'broken' WHERE id = 1")
+    assert ids(fleet.claim()) == [2]
+    assert ids(fleet.claim()) == [3]
+    reason = "drill of host1 failed: what is sealed in jobs/extra_vars/1 does not open"
+    assert store.jobs.get(4).reason.startswith(reason)
+    assert store.jobs.unfinished() == 2

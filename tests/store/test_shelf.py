@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from attrs import evolve
 
-from cyborglib.errors import AlreadyExists, Invalid, InUse, NotFound, SealBroken, Stale, StoreError
+from cyborglib.errors import AlreadyExists, InUse, Invalid, NotFound, SealBroken, Stale, StoreError
 from cyborglib.model import Client, Policy, Repository, Schedule, Vault
 from cyborglib.planning import NewJob
 from cyborglib.store import Store
@@ -280,15 +280,41 @@ def test_a_policy_is_checked_before_it_is_kept(open_store: Callable[..., Store],
     assert list(store.policies) == [kept]
 
 
-def test_a_row_that_cannot_be_used_stops_nobody_else(fleet: Fleet, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("column", "value", "sentence"),
+    [
+        ("hostname", "not a host!", "hostname 'not a host!' cannot be used"),
+        ("tags", "not json", "tags: Expecting value"),
+        ("host_vars", "[1]", "host_vars"),
+        ("host_vars", '{"ansible_connection": "local"}', "host_vars"),
+        ("facts", "7", "facts"),
+        ("port", "99999", "port 99999 must be"),
+    ],
+)
+def test_a_row_that_cannot_be_used_stops_nobody_else(
+    fleet: Fleet, store: Store, caplog: pytest.LogCaptureFixture, column: str, value: str, sentence: str
+) -> None:
     with store.transaction() as connection:
-        connection.exec_driver_sql("UPDATE cyborg_clients SET hostname = 'not a host!' WHERE id = 2")
+        connection.exec_driver_sql(f"UPDATE cyborg_clients SET {column} = '{value}' WHERE id = 2")
     with caplog.at_level(logging.ERROR, "cyborglib"):
         assert [client.id for client in store.clients] == [1, 3]
         assert [client.id for client in store.clients.find()] == [1, 3]
     assert "the client 2 in the table cyborg_clients cannot be used as it is" in caplog.text
-    with pytest.raises(StoreError, match="hostname 'not a host!' cannot be used"):
+    with pytest.raises(StoreError, match=sentence):
         store.clients.get(2)
+
+
+def test_a_job_of_a_kind_that_only_a_later_release_knows_stops_nobody_else(fleet: Fleet, store: Store) -> None:
+    store.jobs.queue(fleet.chain())
+    with store.transaction() as connection:
+        connection.exec_driver_sql("UPDATE cyborg_jobs SET kind = 'polish' WHERE id = 2")
+        connection.exec_driver_sql("UPDATE cyborg_jobs SET error = '{\"colour\": 1}' WHERE id = 3")
+    assert [job.id for job in store.jobs] == [1, 4]
+    assert [claim.job.id for claim in fleet.claim()] == [1]
+    with pytest.raises(StoreError, match=r"job 2 .*'polish' is not a valid JobKind"):
+        store.jobs.get(2)
+    with pytest.raises(StoreError, match=r"job 3 .*colour"):
+        store.jobs.get(3)
 
 
 def test_a_seal_moved_to_another_row_does_not_open(store: Store) -> None:
@@ -300,7 +326,7 @@ def test_a_seal_moved_to_another_row_does_not_open(store: Store) -> None:
             "(SELECT become_password FROM cyborg_clients WHERE id = 1) WHERE id = 2"
         )
     assert store.clients.get(1).become_password is not None
-    with pytest.raises(SealBroken, match="clients/become_password/2 was moved there from clients/become_password/1"):
+    with pytest.raises(SealBroken, match=r"clients/become_password/2 was moved there from clients/become_password/1"):
         store.clients.get(2)
 
 
@@ -313,11 +339,16 @@ def test_a_seal_moved_to_another_field_does_not_open(store: Store) -> None:
 
 
 def test_a_transaction_is_undone_as_a_whole(store: Store) -> None:
-    told = []
-    with pytest.raises(RuntimeError), store.transaction():
-        store.clients.add(Client("web1"))
-        store.after_commit(lambda: told.append("rolled back"))
-        raise RuntimeError
+    told: list[object] = []
+
+    def fail() -> None:
+        with store.transaction():
+            store.clients.add(Client("web1"))
+            store.after_commit(lambda: told.append("rolled back"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert (len(store.clients), told) == (0, [])
     with store.transaction():
         store.clients.add(Client("web1"))
@@ -332,11 +363,15 @@ def test_a_transaction_is_undone_as_a_whole(store: Store) -> None:
 
 
 def test_a_part_that_fails_leaves_the_rest(store: Store) -> None:
-    with store.transaction():
-        store.clients.add(Client("web1"))
-        with pytest.raises(RuntimeError), store.transaction():
+    def fail() -> None:
+        with store.transaction():
             store.clients.add(Client("web2"))
             raise RuntimeError
+
+    with store.transaction():
+        store.clients.add(Client("web1"))
+        with pytest.raises(RuntimeError):
+            fail()
     assert [client.hostname for client in store.clients] == ["web1"]
 
 

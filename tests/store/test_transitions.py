@@ -85,9 +85,7 @@ def test_failure_skips_all_that_hangs_on_it_and_says_why(begun: Claim, store: St
         (4, JobStatus.SKIPPED),
     ]
     assert changed[0].error == WRONG
-    assert {job.reason for job in changed[1:]} == {
-        "prepare client of web1.example.org failed: the passphrase is wrong"
-    }
+    assert {job.reason for job in changed[1:]} == {"prepare client of web1.example.org failed: the passphrase is wrong"}
     assert {job.ended_at for job in changed} == {clock()}
     assert store.jobs.unfinished() == 0
 
@@ -259,7 +257,15 @@ def test_an_ended_job_can_be_planned_again(fleet: Fleet, store: Store) -> None:
     store.jobs.cancel(1)
     again = store.jobs.again(store.jobs.get(1))
     assert again.job == Job(
-        kind="restore", client=1, vault=1, repository=1, archive=7, options={"paths": ["etc"]}, attempts=4,
-        client_name="web1.example.org", repository_name="nas", launched_by="relaunch",
+        kind="restore",
+        client=1,
+        vault=1,
+        repository=1,
+        archive=7,
+        options={"paths": ["etc"]},
+        attempts=4,
+        client_name="web1.example.org",
+        repository_name="nas",
+        launched_by="relaunch",
     )
     assert [(key.name, key.alone) for key in again.keys] == [("vault:1", False), ("client:1", True)]
