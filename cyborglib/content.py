@@ -184,7 +184,7 @@ def _collection() -> Path:
 
 def _folders(roles_path: RolesPath) -> Iterable[Path]:
     for folder in (roles_path,) if isinstance(roles_path, str | Path) else roles_path:
-        path = Path(folder).expanduser().absolute()
+        path = Path(folder).absolute()
         if not path.is_dir():
             raise Invalid(f"the roles path {str(path)!r} is not a folder; give the folder that holds your roles")
         yield path

@@ -159,6 +159,18 @@ def test_nothing_names_the_place_it_was_written_at() -> None:
     assert not named
 
 
+def test_links_between_pages_lead_somewhere() -> None:
+    pages = [path for path in tracked() if path.suffix == ".md" and path.is_file()]
+    links = [
+        (page, link)
+        for page in pages
+        for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text())
+        if "://" not in link
+    ]
+    assert links
+    assert not [f"{page.relative_to(ROOT)}: {link}" for page, link in links if not (page.parent / link).exists()]
+
+
 def test_import_is_light() -> None:
     heavy = ["alembic", "ansible", "ansible_runner", "celery", "flask", "psycopg", "yaml"]
     program = f"import cyborglib, sys; print([n for n in {heavy} if n in sys.modules])"

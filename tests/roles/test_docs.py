@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import cyborglib as cy
 from cyborglib import content
+from cyborglib.sealing import Sealer
 from tests.lab import Lab
 from tests.roles.conftest import ROOT, Plain
 
@@ -61,8 +63,27 @@ def test_commands_as_printed(checkout: Plain) -> None:
     assert b"install" in host.read("/var/lib/packages/selections")
 
 
-def test_the_type_of_ones_own_is_on_offer(checkout: Plain) -> None:
-    path = [Path(checkout.folder / "my-roles")]
-    assert "packages" in content.policy_types(path)
-    checked = content.check_extra_vars("packages", {"folder": "/var/lib/packages"}, path)
-    assert content.role_variables("packages", checked) == {"policy_packages_folder": "/var/lib/packages"}
+def test_the_type_of_ones_own_in_the_library(checkout: Plain, lab: Lab, tmp_path: Path) -> None:
+    host, path = checkout.host, checkout.folder / "my-roles"
+    assert "packages" in content.policy_types([path])
+    known = {"address": host.address, "port": host.port, "host_key": host.host_key}
+    with cy.Cyborg(
+        f"sqlite:///{tmp_path}/cyborg.db", key=Sealer.generate_key(), state_dir=tmp_path / "state", roles_path=[path]
+    ) as cyborg:
+        client = cyborg.clients.add(cy.Client(host.name, **known))
+        vault = cyborg.repositories.add(cy.Repository("vault", "/srv/backup/library"))
+        with pytest.raises(cy.Invalid, match="needs 'folder'"):
+            cyborg.policies.add(cy.Policy("packages", type="packages", repository=vault, clients=[client]))
+        policy = cyborg.policies.add(
+            cy.Policy(
+                "packages",
+                type="packages",
+                repository=vault,
+                clients=[client],
+                extra_vars={"folder": "/var/lib/{{ 7*7 }}"},
+            )
+        )
+        [job] = cyborg.run(policy)
+        assert job.status == "successful", (job.error, job.reason, cyborg.output(job))
+        assert cyborg.archives.get(job.archives[0]).files == 1
+    assert b"install" in host.read("/var/lib/{{ 7*7 }}/selections")
