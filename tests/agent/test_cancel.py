@@ -153,3 +153,15 @@ def test_the_supervisor_outlives_what_ends_a_session(target, number):
     subprocess.run(["kill", f"-{int(number)}", str(supervisor), str(command)], check=True)
     result = target.wait_for("1.1")["result"]
     assert (result["signal"], result["lost"]) == (int(number), False)
+
+
+def test_a_command_that_ended_well_was_not_canceled(target, place):
+    """The cancel came when it had done its work: what it made is there, and its result says so."""
+    script = f"trap '' TERM INT; echo made; touch {place}/made; while [ ! -e {place}/go ]; do sleep 0.05; done"
+    target.do("start", "1.1", argv=["sh", "-c", script], follow=None)
+    wait_until((place / "made").exists)
+    process = target.popen("cancel", "1.1", grace=60)
+    wait_until((target.folder("1.1") / "cancel").exists)
+    (place / "go").touch()
+    result = target.read(process)["result"]
+    assert (result["rc"], result["canceled"], result["out"]) == (0, False, "made\n")

@@ -41,7 +41,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         # Whoever cancels sets the mark first and looks for the pid then.
-        if exists(self.job, "cancel"):
+        if self.canceled():
             return self.finish(began, None)
         try:
             command = Command(self.request, self.lock)
@@ -52,6 +52,9 @@ class Supervisor:
         limit = self.request.get("timeout")
         self.work(command, woken, None if limit is None else began + float(limit))
         return self.finish(began, None)
+
+    def canceled(self):
+        return exists(self.job, "cancel")
 
     def ring(self):
         """Wakes the exchange that started us, if it still waits."""
@@ -141,7 +144,7 @@ class Supervisor:
         rc = None if status is None else 128 + died if died else os.WEXITSTATUS(status)
         result = dict(
             self.reading.summary(),
-            rc=127 if error else rc, signal=died, timed_out=self.timed_out, canceled=exists(self.job, "cancel"),
+            rc=127 if error else rc, signal=died, timed_out=self.timed_out, canceled=self.canceled() and rc != 0,
             lost=False, exec_error=os.strerror(error.errno) if error else None,
             started_at=self.request["started_at"], ended_at=time.time(), seconds=round(time.monotonic() - began, 3),
             out_bytes=self.out.total, out_cut=self.out.kept < self.out.total,
