@@ -16,6 +16,7 @@ from cyborglib import content
 from cyborglib.errors import Invalid, NotFound
 from cyborglib.model import Variables
 
+ROOT = Path(__file__).resolve().parent.parent
 OURS = ("config", "folders", "mail", "rootfs")
 
 REDIS = """
@@ -280,12 +281,18 @@ def test_paths_are_data(folders: list[str]) -> None:
     assert content.check_extra_vars("folders", {"folders": folders}).plain() == {"folders": folders}
 
 
-@pytest.mark.parametrize("type", OURS)
-def test_defaults_are_those_of_the_specs(type: str) -> None:
-    defaults = yaml.safe_load((content.roles()[type] / "defaults/main.yml").read_text())
-    declared = {name: option for name, option in content.specs(type).items() if not option.required}
-    assert defaults == content.role_variables(type, {name: option.default for name, option in declared.items()})
-    assert all(option.description for option in content.specs(type).values())
+@pytest.mark.parametrize("role", sorted((ROOT / "roles").iterdir()), ids=lambda path: path.name)
+def test_defaults_are_those_of_the_specs(role: Path) -> None:
+    entry_points = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]
+    defaults = yaml.safe_load((role / "defaults/main.yml").read_text())
+    declared = {}
+    for entry_point in entry_points.values():
+        for name, option in entry_point.get("options", {}).items():
+            assert option["description"], name
+            assert name.startswith(f"{role.name}_")
+            if not option.get("required"):
+                assert declared.setdefault(name, option["default"]) == option["default"], name
+    assert defaults == declared
 
 
 def test_the_roles_own_excludes_are_well_formed() -> None:
@@ -302,6 +309,6 @@ def test_checkout_is_found_from_any_folder(tmp_path: Path) -> None:
 
 
 def test_the_page_of_options_is_up_to_date() -> None:
-    script = Path(__file__).resolve().parent.parent / "scripts/policy-docs"
-    done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, check=False)
+    command = [sys.executable, str(ROOT / "scripts/policy-docs"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 import zipfile
 from importlib.metadata import Distribution
@@ -15,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+
+import cyborglib
 
 ROOT = Path(__file__).resolve().parent.parent
 INSIDE = "cyborglib/ansible_collections/cyborg/backup/"
@@ -101,6 +105,24 @@ def test_the_whole_collection_is_inside_and_nothing_else(wheel: Path) -> None:
     metadata = {name for name in names if ".dist-info/" in name}
     assert names - metadata == expected
     assert {name.rpartition("/")[2] for name in metadata} >= {"LICENSE", "METADATA", "RECORD"}
+
+
+def test_the_collection_alone(tmp_path: Path) -> None:
+    """`ansible-galaxy collection build` takes the Ansible side of the checkout, and does not run in circles."""
+    command = [sys.executable, "-m", "ansible", "galaxy", "collection", "build", "--output-path", str(tmp_path)]
+    subprocess.run(
+        command, cwd=ROOT, check=True, capture_output=True, env={**os.environ, "ANSIBLE_HOME": str(tmp_path)}
+    )
+    [built] = tmp_path.glob("cyborg-backup-*.tar.gz")
+    with tarfile.open(built) as archive:
+        files = {member.name for member in archive if not member.isdir()}
+    made = {"FILES.json", "MANIFEST.json"}
+    expected = {name for name in sources() if name.startswith(CONTENT[1:])}
+    assert files - made == expected | {"CHANGELOG.md", "LICENSE", "README.md"}
+
+
+def test_versions_agree() -> None:
+    assert yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"] == cyborglib.__version__
 
 
 def test_dependencies(python: Path) -> None:
