@@ -94,7 +94,7 @@ def test_secret_files_are_never_on_a_disk(tmp_path):
                          env={"F": "{job}/pass"}, templates=["F"])
     content, path = reply["result"]["out"].splitlines()
     assert content == CANARY
-    assert path == f"/dev/shm/cyborg-{os.getuid()}/{number}/pass"
+    assert path == f"/dev/shm/cyborg-agent-{os.getuid()}/{number}/pass"
     assert not Path(path).parent.exists()
     target.start(["sleep", "30"], job=number + ".2", files={"pass": CANARY}, files_secret=True, wait=0)
     target.wait_for(number + ".2", "running")

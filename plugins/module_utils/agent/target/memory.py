@@ -21,7 +21,7 @@ def files_place(request, root, path):
     """None: within the job's folder. Else a path on /dev/shm, because the job's folder is on a disk."""
     if not request.get("files") or not request.get("files_secret") or in_memory(root):
         return None
-    parent = SHARED_MEMORY + b"/cyborg-%d" % os.getuid()
+    parent = SHARED_MEMORY + b"/cyborg-agent-%d" % os.getuid()
     try:
         shared = os.open(SHARED_MEMORY, os.O_RDONLY | DIRECTORY)
     except OSError:
