@@ -109,4 +109,7 @@ def authorized_line(repository, public_key):
     path = urllib.parse.urlsplit(repository).path
     if path.startswith(("/./", "/~/")):
         path = "./" + path[3:]  # in the account's home, where sshd starts the command
-    return 'restrict,command="borg serve --append-only --restrict-to-repository %s" %s' % (shlex.quote(path), public_key)
+    return 'restrict,command="borg serve --append-only --restrict-to-repository %s" %s' % (
+        shlex.quote(path),
+        public_key,
+    )

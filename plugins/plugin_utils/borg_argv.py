@@ -167,13 +167,18 @@ def environment(repository, *, base_dir="", files_cache_suffix="", pinned=False,
     return found
 
 
+#: Where the end of the connection and what ssh said before it come at once, Borg looks at the end only: without its
+#: words nobody knows whether the key was refused, the host unknown or the net down. So an ssh that failed ends late.
+SSH = 'ssh "$@"; c=$?; [ $c -ne 255 ] || sleep 1; exit $c'
+
+
 def remote_shell(*, key="", known_hosts=False, connect_timeout=10):
     """BORG_RSH, in which "{job}" is the job's folder; and with a key nothing of the account's own ssh set-up.
 
     :param key: path of a private key; "" for the account's own set-up
     :param known_hosts: True if there is a file of that name in the job's folder
     """
-    argv = ["ssh"]
+    argv = ["sh", "-c", SSH, "ssh"]
     options = {
         "BatchMode": "yes",
         "ConnectTimeout": str(int(connect_timeout)),

@@ -71,7 +71,8 @@ def test_a_relocated_repository_is_only_followed_by_its_id() -> None:
 
 def test_ssh_with_a_key_of_its_own_reads_nobodys_settings() -> None:
     argv = shlex.split(borg_argv.remote_shell(key="/etc/cyborg/keys/a b", known_hosts=True, connect_timeout=7))
-    assert argv[:5] == ["ssh", "-F", "none", "-i", "/etc/cyborg/keys/a b"]
+    assert argv[:4] == ["sh", "-c", borg_argv.SSH, "ssh"]
+    assert argv[4:8] == ["-F", "none", "-i", "/etc/cyborg/keys/a b"]
     for option in (
         "StrictHostKeyChecking=yes", "UserKnownHostsFile={job}/known_hosts", "GlobalKnownHostsFile=/dev/null",
         "BatchMode=yes", "IdentitiesOnly=yes", "ControlPath=none", "ForwardAgent=no", "ConnectTimeout=7",
