@@ -113,11 +113,13 @@ def read_token(place):
         fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as problem:
         raise Failure("bad_arguments", "The token file %s cannot be read: %s." % (place, problem.strerror)) from problem
-    with open(fd, encoding="utf-8", errors="replace") as file:
+    try:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode) or status.st_uid not in (os.geteuid(), 0) or status.st_mode & 0o077:
-            raise Failure("bad_arguments", "The token file %s can be read by others: chmod 0600 it." % place)
-        content = file.read(4096)
+            raise Failure("bad_arguments", "The token file %s must be a file of yours alone: chmod 0600 it." % place)
+        content = os.read(fd, 4096).decode("utf-8", "replace")
+    finally:
+        os.close(fd)
     return checked_token(content, "what is in %s" % place)
 
 

@@ -99,3 +99,46 @@ def test_24_clients_at_once(play: Player, host_factory: HostFactory) -> None:
     web.run(["borg", "init", "-e", "none", base + "client24"], env=env)
     other = web.run(["borg", "init", "-e", "none", base + "client23"], env=env, check=False)
     assert "not allowed" in other.stderr.lower()
+
+
+def test_a_vault_on_the_client_itself(play: Player, host_factory: HostFactory) -> None:
+    web = host_factory("web1", borg="1.2")
+    variables = {web.name: {"borg_repository": "/srv/backup/web1", "borg_passphrase": "a passphrase of some length"}}
+    assert play(web, "prepare_repository", host_vars=variables, check=True).good().result("report")["facts"]["created"]
+    assert not web.exists("/srv/backup")
+    made = play(web, "prepare_repository", host_vars=variables).good().result("report")["facts"]
+    assert (made["created"], made["public_key"], made["repository_borg_version"]) == (True, "", "")
+    assert web.exists("/srv/backup/web1/config")
+    assert not web.exists("/etc/cyborg")
+    assert play(web, "prepare_repository", host_vars=variables).good().changed == []
+
+
+def test_a_host_that_takes_no_commands(play: Player, host_factory: HostFactory) -> None:
+    """A storage box: the first run says which line to put there, and with it the second one goes well."""
+    web, box = host_factory("web1", borg="1.2"), host_factory("box", borg="1.2")
+    box.run(["useradd", "--create-home", "--shell", "/bin/sh", "borg"])
+    variables = {web.name: dict(far(box, path="/./web 1"), prepare_repository_host="", prepare_repository_key="client")}
+    done = play(web, "prepare_repository", others=[box], host_vars=variables)
+    error = done.error("borg_init")
+    assert error["code"] == "key_not_authorized"
+    line = error["message"].partition("account: ")[2]
+    assert line.startswith("restrict,command=\"borg serve --append-only --restrict-to-repository './web 1'\" ssh-ed25519 ")
+    box.write("/home/borg/.ssh/authorized_keys", line + "\n")
+    made = play(web, "prepare_repository", others=[box], host_vars=variables).good().result("report")["facts"]
+    assert made["created"]
+    assert box.exists("/home/borg/web 1/config")
+
+
+def test_a_hostile_client_changes_nothing_elsewhere(play: Player, host_factory: HostFactory) -> None:
+    web, nas = host_factory("web1", borg="1.2"), host_factory("nas", borg="1.2")
+    variables = {web.name: far(nas)}
+    play(web, "prepare_repository", others=[nas], host_vars=variables).good()
+    before = nas.read("/var/lib/borg/.ssh/authorized_keys")
+    own = web.read("/etc/cyborg/keys/vault-1.pub")
+    web.write("/etc/cyborg/keys/vault-1.pub", own + own)
+    done = play(web, "prepare_repository", others=[nas], host_vars=variables)
+    assert done.error("client_key")["code"] == "hostile_answer"
+    # Facts are taken only if they are what they should be.
+    web.write("/etc/os-release", 'ID=debian\nPRETTY_NAME="\x1b]0;you are mine\x07"\n')
+    assert play(web, "prepare_client").error("client_facts")["code"] == "hostile_answer"
+    assert nas.read("/var/lib/borg/.ssh/authorized_keys") == before
