@@ -100,11 +100,18 @@ class ActionModule(Attached, BorgAction):
         args, files = self.args, result.get("files") or {}
         nevertheless = " The archive %s was made nevertheless." % name
         for root in self._unseen(reply, result):
-            held = self.call("holds " + root, borg_argv.holds(name, root, lock_wait=args["lock_wait"]))
-            if not self.out("holds " + root, held).strip():
+            path = root["real"]
+            held = self.call("holds " + path, borg_argv.holds(name, path, lock_wait=args["lock_wait"]))
+            if self.out("holds " + path, held).strip():
+                continue
+            if root["asked"] is not None:
                 raise Failure(
-                    "source_missing", "%s is not in the archive: an exclude leaves it out." % root + nevertheless
+                    "source_missing", "%s is not in the archive: an exclude leaves it out." % path + nevertheless
                 )
+            # Nobody named it: `mounts` found it, and an exclude that covers it may well be meant. It is told.
+            kind = (root["filesystem"] or "").partition(":")[0]
+            left = {"path": path, "type": kind, "source": "", "reason": "excluded"}
+            reply["left_out"] = [*(reply.get("left_out") or ()), left]
         if made["stats"]["files"] == 0 and not args["allow_empty"]:
             raise Failure(
                 "source_empty",
@@ -131,4 +138,4 @@ class ActionModule(Attached, BorgAction):
     def _unseen(reply, result):
         """Sources that Borg did not name as folders: single files (not asked for), or nothing at all."""
         seen = set(result.get("roots_seen", []))
-        return [root["real"] for root in reply.get("roots", []) if root["real"] not in seen]
+        return [root for root in reply.get("roots", []) if root["real"] not in seen]
