@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,10 +16,10 @@ import platformdirs
 from attrs import evolve
 from sqlalchemy import Engine as Database
 
-from . import content, invitations, kit, launching, planning, restoring
+from . import content, invitations, kit, launching, restoring
 from .engine import Engine
 from .engine.recording import told
-from .errors import CyborgError, Disabled, Invalid, TimedOut
+from .errors import Invalid, TimedOut
 from .events import E, Events, JobQueued, KitOutdated
 from .executor import Executor
 from .invitations import Invitation
@@ -28,8 +29,6 @@ from .model.fields import as_utc
 from .secret import Secret
 from .store import Queued, ReadShelf, Shelf, Store
 from .timetable import Timetable
-
-logger = logging.getLogger("cyborglib")
 
 #: Seconds between two looks at the store for jobs that others work.
 WATCH = 0.5
@@ -67,8 +66,7 @@ class Cyborg:
         self._clock = clock or _now
         self._roles_path = tuple(Path(path) for path in roles_path)
         self._state_dir = Path(state_dir) if state_dir else platformdirs.user_state_path("cyborglib")
-        self._executor = executor
-        self._own_executor = executor is None
+        self._given = executor
         self._events = Events()
         self._store = Store(
             bind, key=key, environment=os.environ, clock=self._clock, migrate=migrate, check_policy=self._checked
@@ -77,48 +75,25 @@ class Cyborg:
         self._engine = Engine(
             self._store,
             self._events,
-            self._executor_needed,
+            self._new_executor,
             clock=self._clock,
             state_dir=str(self._state_dir),
             role=self._role,
         )
-
-    # What is kept
-
-    @property
-    def clients(self) -> Shelf[Client]:
-        """The hosts to back up."""
-        return self._store.clients
-
-    @property
-    def repositories(self) -> Shelf[Repository]:
-        """Where vaults live."""
-        return self._store.repositories
-
-    @property
-    def schedules(self) -> Shelf[Schedule]:
-        """When policies run."""
-        return self._store.schedules
-
-    @property
-    def policies(self) -> Shelf[Policy]:
-        """What is backed up, for whom, where to and when."""
-        return self._store.policies
-
-    @property
-    def jobs(self) -> ReadShelf[Job]:
-        """What was and will be done; changed by verbs only."""
-        return self._store.jobs
-
-    @property
-    def archives(self) -> ReadShelf[Archive]:
-        """What backups left in vaults; changed by jobs only."""
-        return self._store.archives
-
-    @property
-    def vaults(self) -> ReadShelf[Vault]:
-        """The Borg repositories; changed by jobs only."""
-        return self._store.vaults
+        #: The hosts to back up.
+        self.clients: Shelf[Client] = self._store.clients
+        #: Where vaults live.
+        self.repositories: Shelf[Repository] = self._store.repositories
+        #: When policies run.
+        self.schedules: Shelf[Schedule] = self._store.schedules
+        #: What is backed up, for whom, where to and when.
+        self.policies: Shelf[Policy] = self._store.policies
+        #: What was and will be done; changed by verbs only.
+        self.jobs: ReadShelf[Job] = self._store.jobs
+        #: What backups left in vaults; changed by jobs only.
+        self.archives: ReadShelf[Archive] = self._store.archives
+        #: The Borg repositories; changed by jobs only.
+        self.vaults: ReadShelf[Vault] = self._store.vaults
 
     @property
     def settings(self) -> Settings:
@@ -134,8 +109,10 @@ class Cyborg:
     def on(self, kind: type[E]) -> Callable[[Callable[[E], object]], Callable[[E], object]]:
         """Call a function at every event of a class and its subclasses: `@cyborg.on(JobFailed)`.
 
-        Listeners are called after what they hear of is committed, one at a time, in the thread that called
-        `run`, `work`, `serve` or the verb. One that raises is logged and stops nothing.
+        Listeners are called after what they hear of is committed, one at a time, in the order of commits: in
+        a thread that is in `run`, `finish`, `work` or `serve`, or where there is none in that of the verb. One
+        that raises is logged and stops nothing; one that is slow holds up other listeners, and hears only the
+        latest progress of a job. Listeners may call verbs, but not those that work or wait.
         """
         return self._events.on(kind)
 
@@ -161,16 +138,14 @@ class Cyborg:
 
         `update` brings Borg on a client to the newest its packages offer.
         """
+        store = self._store
         if isinstance(what, Client):
-            client = self._store.clients.get(what.id if what.id is not None else what.hostname)
-            if not client.enabled:
-                raise Disabled(f"{client.hostname} is disabled; enable it first")
-            planned = [planning.prepare_client(client, self.settings, update=update)]
-            return self._queued(self._store.jobs.queue(planned))
-        elif isinstance(what, Repository):
-            repository = self._store.repositories.get(what.id if what.id is not None else what.name)
-            queued = launching.prepare_repository(self._store, repository, self._clock())
-            return launching.of_kind(self._queued(queued), JobKind.PREPARE_REPOSITORY)
+            client = store.clients.get(what.id if what.id is not None else what.hostname)
+            return list(self._queued(lambda: launching.prepare_client(store, client, update=update)))
+        if isinstance(what, Repository):
+            repository = store.repositories.get(what.id if what.id is not None else what.name)
+            queued = self._queued(lambda: launching.prepare_repository(store, repository, self._clock()))
+            return launching.of_kind(queued, JobKind.PREPARE_REPOSITORY)
         raise Invalid(f"a client or a repository can be prepared, not a {type(what).__name__}")
 
     def restore(
@@ -203,7 +178,7 @@ class Cyborg:
             options=options,
             dry_run=dry_run,
         )
-        return self._queued(self._store.jobs.queue([planned]))[0]
+        return self._queued(lambda: self._store.jobs.queue([planned]))[0]
 
     def catalog(self, repository: Repository | int | str) -> list[Job]:
         """Queue the controller's own look into each vault of a repository; gives those jobs.
@@ -212,18 +187,7 @@ class Cyborg:
         `archives_vanished` and the vault is suspect.
         """
         found = self._store.repositories.get(_key(repository))
-        planned = [
-            planning.catalog(
-                found,
-                vault,
-                self._store.clients.get(vault.client) if vault.client else None,
-                self.settings,
-                launched_by="call",
-            )
-            for vault in self._store.vaults.find(repository=found.id)
-            if vault.ready
-        ]
-        return self._queued(self._store.jobs.queue(planned))
+        return list(self._queued(lambda: launching.catalog(self._store, found)))
 
     def relaunch(self, job: Job | int) -> list[Job]:
         """Queue once more what an ended job did; gives the new job. The old one stays as it ended.
@@ -234,10 +198,9 @@ class Cyborg:
         if not old.finished:
             raise Invalid(f"job {old.id} has not ended yet ({old.status}); cancel it first, or wait for it")
         if old.kind is JobKind.BACKUP and old.policy is not None and old.client is not None:
-            return self.launch(old.policy, [old.client], old.extra_vars)
-        if old.kind is JobKind.PREPARE_CLIENT and old.client is not None:
-            return self.prepare(self._store.clients.get(old.client), update=bool(old.options.get("update")))
-        return self._queued(self._store.jobs.queue([self._store.jobs.again(old)]))
+            again = self._launch(old.policy, [old.client], old.extra_vars, launched_by="relaunch")
+            return launching.of_kind(again, JobKind.BACKUP)
+        return launching.of_kind(self._queued(lambda: launching.relaunch(self._store, old)), old.kind)
 
     # Verbs that change
 
@@ -246,9 +209,12 @@ class Cyborg:
 
         Raises `InvalidTransition` for one that has ended.
         """
-        changed = self._store.jobs.cancel(_key(job))
-        self._engine.tell(told(changed))
-        return self._store.jobs.get(_key(job))
+        number = self._store.jobs.get(_key(job)).id or 0
+        with self._engine.committing() as events:
+            events.extend(told(self._store.jobs.cancel(number)))
+        self._engine.cancel(number)
+        self._engine.tell()
+        return self._store.jobs.get(number)
 
     def set_ready(self, what: Client | Repository | Vault, ready: bool = True) -> Client | Repository | Vault:
         """Say by hand that something is ready or not. For a vault, True also ends its being suspect."""
@@ -293,29 +259,31 @@ class Cyborg:
     # Working
 
     def tick(self, now: datetime | None = None) -> list[Job]:
-        """Queue what is due by now; gives the backup jobs. A host with its own scheduler calls this."""
+        """Queue what is due by now; gives the new backup jobs. A host with its own scheduler calls this."""
         at = as_utc(now) or self._clock()
-        queued: list[Job] = []
+        new: list[Job] = []
         for policy in self._timetable.waiting(at):
-            try:
-                queued += self._queued(self._launch_due(policy, at))
-            except CyborgError:
-                # One policy that cannot be launched never stops the others.
-                logger.exception("the policy %s was due and could not be launched", policy.name)
-        return launching.of_kind(queued, JobKind.BACKUP)
+            new += self._queued(partial(self._timetable.launch, policy, at)).new
+        return launching.of_kind(new, JobKind.BACKUP)
 
     def work(self) -> None:
-        """Do the queued work in this process, until nothing is left to do."""
+        """Do the queued work in this process, until nothing is left to do.
+
+        Jobs that another engine has at work are waited for, and taken over if that one is gone.
+        """
         self._kit_is_fresh()
-        self._engine.work(lambda: self._store.jobs.unfinished() == 0)
+        self._engine.work(lambda: None if self._engine.busy or not self._store.jobs.idle() else ())
 
     def serve(self) -> None:
         """Queue what is due and do it, until `stop` is called (from a listener, a thread or a signal handler)."""
         self._kit_is_fresh()
-        self._engine.work(lambda: False, each_poll=self.tick)
+        self._engine.work(lambda: None, each_poll=self.tick)
 
     def stop(self) -> None:
-        """Let `serve` or `work` return after what is at work has ended."""
+        """Let `serve`, `work`, `run` and `finish` return after what is at work has ended; the rest stays queued.
+
+        Where none of them is going on, the next one returns at once.
+        """
         self._engine.stop()
 
     def run(
@@ -330,37 +298,38 @@ class Cyborg:
         A failed job does not raise: look at `job.status` and `job.error`. Raises `TimedOut` after `timeout`
         seconds; the jobs go on with the next engine.
         """
+        self._engine.refuse_listener("run")
         jobs = self._launch(policy, clients, extra_vars)
         self.finish(jobs, timeout=timeout)
-        return [self._store.jobs.get(job.id or 0) for job in launching.of_kind(jobs, JobKind.BACKUP)]
+        return self._store.jobs.many(job.id or 0 for job in launching.of_kind(jobs, JobKind.BACKUP))
 
     def finish(self, jobs: Iterable[Job | int], timeout: float | None = None) -> list[Job]:
         """Work some jobs, and what they wait for, until they have ended; gives them as they ended.
 
-        Jobs that another engine has at work are watched. Raises `TimedOut`.
+        Jobs that another engine has at work are watched, and taken over if that one is gone. Raises `TimedOut`.
         """
         self._kit_is_fresh()
         wanted = [_key(job) for job in jobs]
         # With a backup goes what follows it; what else waits for a shared preparation is somebody else's.
         backups = launching.of_kind(self._store.jobs.many(wanted), JobKind.BACKUP)
         followers = self._store.jobs.with_followers(map(_key, backups))
-        only = frozenset(self._store.jobs.with_needs({*wanted, *followers}))
-        late = _deadline(timeout)
+        left = self._store.jobs.with_needs({*wanted, *followers})
 
-        def done() -> bool:
-            if late():
-                raise TimedOut(f"not all jobs ended within {timeout} s; they go on with the next engine")
-            return self._store.jobs.unfinished(only) == 0
+        def still() -> set[int]:
+            nonlocal left
+            left = self._store.jobs.left(left)
+            return left
 
-        self._engine.work(done, only=only)
+        self._engine.work(still, timeout=timeout)
         return [self._store.jobs.get(job) for job in wanted]
 
     def wait(self, jobs: Iterable[Job | int], timeout: float | None = None) -> list[Job]:
         """Watch until some jobs have ended; gives them as they ended. Works nothing itself. Raises `TimedOut`."""
+        self._engine.refuse_listener("wait")
         wanted = [_key(job) for job in jobs]
-        late = _deadline(timeout)
-        while self._store.jobs.unfinished(frozenset(wanted)):
-            if late():
+        end = time.monotonic() + (math.inf if timeout is None else timeout)
+        while self._store.jobs.left(wanted):
+            if time.monotonic() >= end:
                 raise TimedOut(f"not all jobs ended within {timeout} s; they go on where they are worked")
             time.sleep(WATCH)
         return [self._store.jobs.get(job) for job in wanted]
@@ -372,8 +341,8 @@ class Cyborg:
     def close(self) -> None:
         """Give back connections and folders. Nothing at work is canceled: the next engine takes it over."""
         self._engine.close()
-        if self._own_executor and self._executor is not None:
-            self._executor.close()
+        if self._given is None:
+            self._engine.drop_executor()
         self._store.close()
 
     def __enter__(self) -> Cyborg:
@@ -391,31 +360,28 @@ class Cyborg:
         policy: Policy | int | str,
         clients: Iterable[Client | int | str] | None,
         extra_vars: Mapping[str, Any] | None,
+        launched_by: str = "call",
     ) -> list[Job]:
-        found = self._store.policies.get(_key(policy))
+        store = self._store
+        found = store.policies.get(_key(policy))
         merged = {**found.extra_vars, **Variables(extra_vars)}
         checked = content.check_extra_vars(found.type, merged, self._roles_path)
-        members = None if clients is None else [self._store.clients.get(_key(client)) for client in clients]
+        wanted = [clients] if isinstance(clients, Client | int | str) else clients
+        members = None if wanted is None else [store.clients.get(_key(client)) for client in wanted]
         return self._queued(
-            launching.launch(self._store, found, members, extra_vars=checked, launched_by="call", now=self._clock())
+            lambda: launching.launch(
+                store, found, members, extra_vars=checked, launched_by=launched_by, now=self._clock()
+            )
         )
 
-    def _launch_due(self, policy: Policy, at: datetime) -> Queued:
-        with self._store.transaction():
-            moment = self._timetable.answer(policy, at)
-            if moment is None:
-                return Queued((), ())
-            try:
-                return launching.launch(
-                    self._store, policy, None, extra_vars=policy.extra_vars, launched_by="schedule", now=at, due=moment
-                )
-            except Disabled as error:
-                logger.info("the policy %s was due and not launched: %s", policy.name, error)
-                return Queued((), ())
-
-    def _queued(self, jobs: Queued) -> list[Job]:
-        self._engine.tell(JobQueued(job=job) for job in jobs.new)
-        return list(jobs)
+    def _queued(self, queue: Callable[[], Queued]) -> Queued:
+        """Queue jobs and tell of those that are new."""
+        with self._engine.committing() as events:
+            jobs = queue()
+            events.extend(JobQueued(job=job) for job in jobs.new)
+            events.extend(told(jobs.new))  # skipped at once, as what they were to wait for had failed
+        self._engine.tell()
+        return jobs
 
     def _checked(self, policy: Policy) -> Policy:
         """What the store asks before it takes a policy."""
@@ -425,19 +391,22 @@ class Cyborg:
         return evolve(policy, next_run=self._timetable.next_of(policy))
 
     def _role(self, type: str, extra_vars: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-        return content.role_name(type, self._roles_path), content.role_variables(type, extra_vars)
+        """The role of a policy type and its variables; checked, as the policy may be of another type by now."""
+        checked = content.check_extra_vars(type, extra_vars, self._roles_path)
+        return content.role_name(type, self._roles_path), content.role_variables(type, checked)
 
-    def _executor_needed(self) -> Executor:
-        if self._executor is None:
-            from .ansible import AnsibleExecutor
+    def _new_executor(self) -> Executor:
+        if self._given is not None:
+            return self._given
+        from .ansible import AnsibleExecutor
 
-            self._executor = AnsibleExecutor(roles_path=self._roles_path)
-        return self._executor
+        return AnsibleExecutor(roles_path=self._roles_path)
 
     def _kit_is_fresh(self) -> None:
-        reason = kit.outdated(self._store)
-        if reason:
-            self._engine.tell([KitOutdated(reason=reason)])
+        if reason := kit.outdated(self._store):
+            with self._engine.committing() as events:
+                events.append(KitOutdated(reason=reason))
+            self._engine.tell()
 
 
 def _key(value: Any) -> Any:
@@ -449,8 +418,3 @@ def _key(value: Any) -> Any:
             )
         return value.id
     return value
-
-
-def _deadline(timeout: float | None) -> Callable[[], bool]:
-    end = None if timeout is None else time.monotonic() + timeout
-    return lambda: end is not None and time.monotonic() >= end

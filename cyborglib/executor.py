@@ -115,7 +115,11 @@ class Outcome:
 
 
 class Control(Protocol):
-    """What an executor tells the engine, and asks it. Every method may be called from any thread."""
+    """What an executor tells the engine, and asks it. Every method may be called from any thread.
+
+    What is said of a job that has ended, or that another engine has taken over, is not taken in any more.
+    Raises `NotFound` for a job that is not of the run.
+    """
 
     def job(self, job: int) -> Job:
         """The job itself, as it stands."""
@@ -131,7 +135,11 @@ class Control(Protocol):
         """A line for people."""
 
     def ended(self, job: int, outcome: Outcome) -> bool:
-        """The job ended. True once that is committed; False if somebody else had settled it before."""
+        """The job ended. True once that is committed.
+
+        False if it was settled before, or the database is away: then the end is kept and committed later, but
+        whoever holds the result must not forget it yet.
+        """
         ...
 
     def canceled(self, job: int) -> bool:
@@ -159,9 +167,9 @@ class Executor(Protocol):
     def execute(self, run: Run, control: Control) -> None:
         """Work all jobs of a run and return when each has ended. Called in a thread of its own.
 
-        Tells `control` of each job as it goes. A job that was not told as ended when this returns or
-        raises is lost.
+        Tells `control` of each job as it goes. A job that was not told as ended when this returns or raises is
+        lost: a backup or restore that had begun is asked for once more, in a run with `recover`; others fail.
         """
 
     def close(self) -> None:
-        """Give back what is kept between runs (connections, folders)."""
+        """End the runs at work, leaving what they began on hosts as it is; give back connections and folders."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from . import planning
 from .errors import Disabled, Invalid
 from .model import Client, Job, JobKind, Policy, Repository, Variables, Vault
-from .planning import NewJob, Target, backup, prepare_client, prepare_vault
+from .planning import NewJob, Target
 from .sealing import generate_ssh_key
 from .secret import Secret
 from .store import Queued, Store
@@ -31,7 +32,8 @@ def launch(
     with store.transaction():
         repository = store.repositories.get(policy.repository)
         _check_enabled(store, policy, repository)
-        members = [store.clients.get(client) for client in policy.clients] if clients is None else list(clients)
+        wanted = [store.clients.get(client) for client in policy.clients] if clients is None else clients
+        members = {client.id: client for client in wanted}.values()
         for client in members:
             if client.id not in policy.clients:
                 raise Invalid(
@@ -44,17 +46,23 @@ def launch(
                 f"the policy {policy.name} {what}; nothing was queued. Add one, or enable one, and launch again"
             )
         targets = [Target(client, vault_of(store, repository, client, now)) for client in enabled]
-        planned = backup(
+        planned = planning.backup(
             policy, repository, targets, store.settings, extra_vars=extra_vars, launched_by=launched_by, due=due
         )
         return store.jobs.queue(planned)
 
 
+def prepare_client(store: Store, client: Client, *, update: bool, launched_by: str = "call") -> Queued:
+    """Queue the preparation of a client."""
+    if not client.enabled:
+        raise Disabled(f"{client.hostname} is disabled; enable it first")
+    planned = planning.prepare_client(client, store.settings, update=update, launched_by=launched_by)
+    return store.jobs.queue([planned])
+
+
 def prepare_repository(store: Store, repository: Repository, now: datetime) -> Queued:
     """Queue the preparation of each vault of a repository: those that are there, and one a client of its policies."""
     with store.transaction():
-        if not repository.enabled:
-            raise Disabled(f"the repository {repository.name} is disabled; enable it first")
         users = store.policies.find(repository=repository.id)
         wanted = dict.fromkeys(client for policy in users for client in policy.clients)
         clients = [client for client in map(store.clients.get, wanted) if client.enabled]
@@ -64,15 +72,64 @@ def prepare_repository(store: Store, repository: Repository, now: datetime) -> Q
                 "add a policy with clients first"
             )
         planned: list[NewJob] = []
-        settings = store.settings
         for client in clients:
             target = Target(client, vault_of(store, repository, client, now))
-            needs: list[int] = []
-            if not client.ready:
-                planned.append(prepare_client(client, settings, launched_by="dependency"))
-                needs.append(len(planned) - 1)
-            planned.append(prepare_vault(repository, target, settings, after=needs))
+            _prepare_vault(store, planned, repository, target, launched_by="call")
         return store.jobs.queue(planned)
+
+
+def catalog(store: Store, repository: Repository) -> Queued:
+    """Queue the controller's look into each vault of a repository."""
+    with store.transaction():
+        planned = [
+            _catalog(store, repository, vault, launched_by="call")
+            for vault in store.vaults.find(repository=repository.id)
+            if vault.ready
+        ]
+        return store.jobs.queue(planned)
+
+
+def relaunch(store: Store, job: Job) -> Queued:
+    """Queue what an ended job did once more, as things are now; not for backups, which `launch` does."""
+    with store.transaction():
+        client = store.clients.get(job.client) if job.client is not None else None
+        if job.kind is JobKind.PREPARE_CLIENT and client is not None:
+            return prepare_client(store, client, update=bool(job.options.get("update")), launched_by="relaunch")
+        if job.repository is None or job.vault is None:
+            raise Invalid(f"job {job.id} ({job.title}) cannot be launched again")
+        repository, vault = store.repositories.get(job.repository), store.vaults.get(job.vault)
+        planned: list[NewJob] = []
+        if job.kind is JobKind.PREPARE_REPOSITORY and client is not None:
+            _prepare_vault(store, planned, repository, Target(client, vault), launched_by="relaunch")
+        elif job.kind is JobKind.CATALOG:
+            planned.append(_catalog(store, repository, vault, launched_by="relaunch", job=job))
+        elif job.kind is JobKind.RESTORE and job.archive is not None:
+            archive = store.archives.get(job.archive)
+            planned.append(planning.restore(archive, repository, vault, client, store.settings, options=job.options))
+        else:
+            raise Invalid(f"job {job.id} ({job.title}) cannot be launched again")
+        return store.jobs.queue(planned)
+
+
+def _prepare_vault(
+    store: Store, planned: list[NewJob], repository: Repository, target: Target, *, launched_by: str
+) -> None:
+    """Plan the preparation of a vault, after that of its client if that is not ready."""
+    if not repository.enabled:
+        raise Disabled(f"the repository {repository.name} is disabled; enable it first")
+    settings = store.settings
+    needs: list[int] = []
+    if not target.client.ready:
+        planned.append(planning.prepare_client(target.client, settings, launched_by="dependency"))
+        needs.append(len(planned) - 1)
+    planned.append(planning.prepare_vault(repository, target, settings, after=needs, launched_by=launched_by))
+
+
+def _catalog(store: Store, repository: Repository, vault: Vault, *, launched_by: str, job: Job | None = None) -> NewJob:
+    owner = job.client if job is not None else vault.client
+    client = store.clients.get(owner) if owner is not None else None
+    policy = store.policies.get(job.policy) if job is not None and job.policy is not None else None
+    return planning.catalog(repository, vault, client, store.settings, policy, launched_by=launched_by)
 
 
 def vault_of(store: Store, repository: Repository, client: Client, now: datetime) -> Vault:
@@ -100,7 +157,7 @@ def check_sharing(store: Store, policy: Policy) -> None:
     if repository.location.per_client or repository.shared:
         return
     others = [p.clients for p in store.policies.find(repository=repository.id) if p.id != policy.id]
-    members = set(policy.clients).union(*others) if others else set(policy.clients)
+    members = set(policy.clients).union(*others)
     if len(members) > 1:
         raise Invalid(
             f"the path of the repository {repository.name} ({repository.path}) has no {{client}}, so all of its "
@@ -115,8 +172,8 @@ def _check_enabled(store: Store, policy: Policy, repository: Repository) -> None
         off = f"the policy {policy.name}"
     elif not repository.enabled:
         off = f"its repository {repository.name}"
-    elif policy.schedule is not None and not store.schedules.get(policy.schedule).enabled:
-        off = f"its schedule {store.schedules.get(policy.schedule).name}"
+    elif policy.schedule is not None and not (schedule := store.schedules.get(policy.schedule)).enabled:
+        off = f"its schedule {schedule.name}"
     if off:
         raise Disabled(f"{policy.name} cannot be launched: {off} is disabled. Enable it first; nothing was queued")
 

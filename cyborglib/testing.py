@@ -1,4 +1,8 @@
-"""For hosts' tests and ours: an executor that touches nothing, and a clock that stands where it is put."""
+"""For hosts' tests and ours: an executor that touches nothing, and a clock that stands where it is put.
+
+executor = FakeExecutor(lambda job: Outcome(error=JobError("unreachable", "no route to host")))
+cyborg = Cyborg("sqlite://", executor=executor, clock=FixedClock())
+"""
 
 from __future__ import annotations
 
@@ -6,38 +10,59 @@ import hashlib
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from attrs import evolve
 
-from .errors import ErrorCode, JobError
+from .errors import ErrorCode, Invalid, JobError
 from .executor import ArchiveMade, Control, HostRun, Outcome, Run
-from .model import Job, JobKind, Stats
+from .model import Job, JobKind, Progress, Stats
 from .sealing import generate_ssh_key
 from .secret import Secret
 
 __all__ = ["FakeExecutor", "FixedClock"]
+
+#: Seconds between two looks whether a job was canceled.
+_LOOK = 0.01
 
 
 def _succeed(_job: Job) -> Outcome:
     return Outcome()
 
 
-class FakeExecutor:
-    """Answers every job with what `answer` says: an `Outcome`, or an exception, which fails the whole run.
+def _nothing(_job: Job) -> Iterable[str | Progress]:
+    return ()
 
-    What a successful outcome leaves out is made up, so that `lambda job: Outcome()` is a fleet where all goes
-    well: preparations bring keys and ids, backups make archives, and listings find them again (in `vaults`:
-    for each vault's id the archives' names and Borg ids; take one away to let it vanish). Each job takes
-    `seconds`, in which it can be canceled. `runs` keeps what was handed over, in order.
+
+class FakeExecutor:
+    """Answers every job with what `answer` says of it: an `Outcome`, or an exception, which breaks the whole run.
+
+    `answer` is given the `Job` as it stands (its kind, names, attempt). What a successful outcome leaves out is
+    made up, so that `lambda job: Outcome()`, the default, is a fleet where all goes well: preparations bring
+    keys and ids, backups make archives, and listings find them again.
+
+    `seconds` is how long each job takes; meanwhile it can be canceled. `says` gives what a job tells while it
+    is at work: a text is a line of its output, a `Progress` its progress. A job taken over from an engine
+    that is gone (`HostRun.recover`) is answered like any other, as if its Borg had gone on.
+
+    To look at afterwards: `runs` are the runs that were handed over, in order; `vaults` has, for each vault's
+    id, the Borg ids of its archives by their names. Take one away, and it has vanished.
     """
 
-    def __init__(self, answer: Callable[[Job], Outcome | Exception] = _succeed, *, seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        answer: Callable[[Job], Outcome | Exception] = _succeed,
+        *,
+        seconds: float = 0.0,
+        says: Callable[[Job], Iterable[str | Progress]] = _nothing,
+    ) -> None:
         self._answer = answer
         self._seconds = seconds
+        self._says = says
         self._lock = threading.Lock()
+        self._closing = threading.Event()
         self._keys: dict[str, str] = {}
         self.runs: list[Run] = []
         self.vaults: dict[int, dict[str, str]] = defaultdict(dict)
@@ -46,8 +71,14 @@ class FakeExecutor:
         """Work all jobs of the run at the same time."""
         with self._lock:
             self.runs.append(run)
+            closing = self._closing
         for host in run.hosts:
             control.started(host.job)
+            for said in self._says(control.job(host.job)):
+                if isinstance(said, Progress):
+                    control.progress(host.job, said)
+                else:
+                    control.output(host.job, said)
         end = time.monotonic() + self._seconds
         waiting = list(run.hosts)
         while waiting:
@@ -60,17 +91,22 @@ class FakeExecutor:
                 else:
                     continue
                 waiting.remove(host)
-            if waiting:
-                time.sleep(0.01)
+            if waiting and closing.wait(_LOOK):
+                return
 
     def close(self) -> None:
-        """Nothing is kept between runs."""
+        """End the runs at work and leave their jobs without an end, as an engine that goes away does."""
+        with self._lock:
+            closing, self._closing = self._closing, threading.Event()
+        closing.set()
 
     def _end(self, host: HostRun, control: Control) -> None:
         job = control.job(host.job)
         answer = self._answer(job)
         if isinstance(answer, Exception):
             raise answer
+        if not isinstance(answer, Outcome):
+            raise TypeError(f"answer gave {answer!r} for the {job.title}; it must give an Outcome or an exception")
         if not answer.successful:
             control.ended(host.job, answer)
             return
@@ -117,10 +153,15 @@ class FakeExecutor:
 
 
 class FixedClock:
-    """A clock that stands until it is moved: `clock.forward(hours=2)`."""
+    """A clock that stands until it is moved: `clock.forward(hours=2)`, or back by a negative span.
+
+    Give it as `Cyborg(…, clock=…)`. Raises `Invalid` for a time without a zone.
+    """
 
     def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
-        self.now = now
+        if now.tzinfo is None:
+            raise Invalid(f"{now} has no time zone; give one, like datetime(2026, 1, 1, tzinfo=UTC)")
+        self.now = now.astimezone(UTC)
 
     def __call__(self) -> datetime:
         return self.now

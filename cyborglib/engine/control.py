@@ -1,176 +1,156 @@
-"""What the runs of one engine tell it, from their own threads: written at once, told later, in order."""
+"""What one run tells the engine, from its own threads: written at once, told later, in order."""
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from queue import SimpleQueue
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import evolve
 
-from ..errors import ErrorCode, InvalidTransition, JobError, NotFound
-from ..events import Event, HostKeyAccepted, JobOutput, JobProgressed, JobStarted
+from ..errors import ErrorCode, JobError, NotFound
+from ..events import HostKeyAccepted, JobProgressed
 from ..executor import Outcome
-from ..kinds import KINDS, Assignment, Refused, Settlement, Work
+from ..kinds import KINDS, Refused, Settlement
 from ..model import Job, Progress
 from ..sealing import fingerprint
 from ..secret import Secret
 from ..store import Shelf, Store
-from . import recording
+from .at_work import Assigned, Ending
+from .outbox import Outbox
+from .scribe import Scribe
 
 logger = logging.getLogger("cyborglib")
 
-#: Seconds between two writes of a job's progress to the store; listeners hear every one.
-PROGRESS_EVERY = 2.0
-
-
-@define
-class Assigned:
-    """A job in the hands of the executor."""
-
-    work: Work
-    assignment: Assignment
-    started: float = 0.0
-    written: float = 0.0
-    lines: int = 0
-    ended: bool = False
-    kept: dict[str, Secret] = field(factory=dict)
-    lock: threading.Lock = field(factory=threading.Lock)
-
 
 class EngineControl:
-    """The `Control` of one run."""
+    """The `Control` of one run.
+
+    What is said of a job that has ended, or was lost to another engine, is not taken in any more. Only a job
+    that is not of this run is an error of the executor's: `NotFound`.
+    """
 
     def __init__(
         self,
         store: Store,
-        jobs: dict[int, Assigned],
-        messages: SimpleQueue[Event | None],
+        outbox: Outbox,
+        scribe: Scribe,
+        members: Mapping[int, Assigned],
         *,
         clock: Callable[[], datetime],
-        canceled: Callable[[int], bool],
-        ended: Callable[[int], None],
     ) -> None:
         self._store = store
-        self._jobs = jobs
-        self._messages = messages
+        self._outbox = outbox
+        self._scribe = scribe
+        self._members = members
         self._clock = clock
-        self._canceled = canceled
-        self._ended = ended
 
     def job(self, job: int) -> Job:
         """The job itself, as it stands."""
-        return self._jobs[job].work.job
+        return self._member(job).work.job
 
     def started(self, job: int) -> None:
         """Work on the job's host has begun."""
-        assigned = self._jobs[job]
-        with assigned.lock:
-            if assigned.started or assigned.ended:
-                return
-            assigned.started = time.monotonic()
-            try:
-                now = self._store.jobs.started(job, assigned.work.fence)
-            except InvalidTransition as error:
-                logger.warning("%s", error)
-                return
-            assigned.work = evolve(assigned.work, job=now)
-        self._messages.put(JobStarted(job=now))
+        assigned = self._member(job)
+        with self._outbox.committing() as told:
+            if assigned.began is None and assigned.open:
+                self._scribe.begin(assigned, told)
 
     def progress(self, job: int, progress: Progress) -> None:
         """How far the job is, with an estimate against the last backup of the same policy and client."""
-        assigned = self._jobs[job]
-        progress = estimate(progress, assigned)
-        with assigned.lock:
-            if assigned.ended:
-                return
-            now = time.monotonic()
-            if now - assigned.written >= PROGRESS_EVERY:
-                assigned.written = now
-                self._store.jobs.progress(job, assigned.work.fence, progress)
-            told = evolve(assigned.work.job, progress=progress)
-        self._messages.put(JobProgressed(job=told, progress=progress))
+        assigned = self._member(job)
+        with self._outbox.committing() as told:
+            if assigned.open:
+                progress = estimate(progress, assigned)
+                self._scribe.progress(assigned, progress)
+                told.append(JobProgressed(job=evolve(assigned.work.job, progress=progress), progress=progress))
 
     def output(self, job: int, line: str) -> None:
-        """A line for people, kept in the store."""
-        assigned = self._jobs[job]
-        with assigned.lock:
-            assigned.lines += 1
-            self._store.jobs.output(job, [line])
-            told = assigned.work.job
-        self._messages.put(JobOutput(job=told, line=line))
+        """A line for people; in the store within a second, and told then."""
+        assigned = self._member(job)
+        with self._outbox.committing() as told:
+            if assigned.open:
+                assigned.lines.append(line)
+                self._scribe.say(assigned, told)
 
     def ended(self, job: int, outcome: Outcome) -> bool:
-        """Judge an outcome and commit it. False if the job had been settled before."""
-        assigned = self._jobs[job]
-        with assigned.lock:
-            if assigned.ended:
+        """Judge an outcome and commit it. True once it is committed.
+
+        False if the job was settled before, or if the database is away: then it is kept and committed later,
+        but nobody should forget the result because of it.
+        """
+        assigned = self._member(job)
+        with self._outbox.committing() as told:
+            if not assigned.open:
                 return False
-            work = evolve(assigned.work, now=self._clock())
-            settlement = _judge(work, outcome, assigned.kept)
-            events: list[Event] = []
-            committed = False
-            try:
-                events = recording.record(self._store, work, settlement, outcome.stats)
-                committed = True
-            except InvalidTransition as error:
-                logger.warning("%s", error)
-            assigned.ended = True
-        for event in events:
-            self._messages.put(event)
-        self._ended(job)
-        return committed
+            assigned.work = evolve(assigned.work, now=self._clock())
+            assigned.ending = Ending(judge(assigned, outcome), outcome.stats)
+            return self._scribe.end(assigned, told) or self._scribe.end(assigned, told)
 
     def canceled(self, job: int) -> bool:
         """True once somebody asked for the job to be canceled."""
-        return self._canceled(job)
+        return self._member(job).canceled
 
     def secret(self, job: int, name: str) -> Secret:
-        """A secret of the job's own."""
-        secrets = self._jobs[job].assignment.secrets
-        if name not in secrets:
-            raise NotFound(f"job {job} has no secret called {name!r}")
+        """A secret of the job's own, while it is at work. Raises `NotFound`."""
+        assigned = self._member(job)
+        secrets = assigned.assignment.secrets if assigned.assignment is not None else {}
+        if name not in secrets or not assigned.open:
+            raise NotFound(f"job {job} has no secret called {name!r}, or has ended")
         return secrets[name]
 
     def keep(self, job: int, name: str, secret: Secret) -> None:
         """Something secret that the job brought home; recorded with its end."""
-        assigned = self._jobs[job]
-        with assigned.lock:
+        assigned = self._member(job)
+        with self._outbox.committing():
             assigned.kept[name] = secret
 
     def pinned(self, job: int, key_of: str, host_key: str, accepted: bool) -> bool:
         """Record a first host key, unless another one was pinned meanwhile."""
+        assigned = self._member(job)
         kind, _, number = key_of.partition("-")
         shelves: dict[str, Shelf[Any]] = {"client": self._store.clients, "repository": self._store.repositories}
         shelf = shelves[kind]
-        with self._store.transaction():
+        with self._outbox.committing() as told, self._store.transaction():
+            if not assigned.open:
+                return False
             value = shelf.get(int(number))
             if value.host_key:
                 return bool(value.host_key == host_key)
             shelf.observe(int(number), host_key=host_key)
-        if accepted:
-            self._messages.put(HostKeyAccepted(name=value.name, fingerprint=fingerprint(host_key)))
+            if accepted:
+                told.append(HostKeyAccepted(name=value.name, fingerprint=fingerprint(host_key)))
         return True
 
-    def abandon(self, job: int, reason: str, code: ErrorCode = ErrorCode.LOST) -> None:
+    def abandon(self, job: int, error: JobError) -> None:
         """Settle a job that the executor left without an end; does nothing where it has one."""
-        self.ended(job, Outcome(error=JobError(code, reason)))
+        assigned = self._member(job)
+        if not assigned.detached:
+            self.ended(job, Outcome(error=error))
+
+    def _member(self, job: int) -> Assigned:
+        if job not in self._members:
+            raise NotFound(f"job {job} is not of this run, which has {', '.join(map(str, self._members))}")
+        return self._members[job]
 
 
-def _judge(work: Work, outcome: Outcome, kept: dict[str, Secret]) -> Settlement:
+def judge(assigned: Assigned, outcome: Outcome) -> Settlement:
+    """What an outcome means, by the job's kind; a judgement that breaks is a failure, never a success."""
+    kind = assigned.work.job.kind
     try:
-        return KINDS[work.job.kind].settle(work, outcome, kept)
+        return KINDS[kind].settle(assigned.work, outcome, assigned.kept)
     except Refused as refused:
         return Settlement(error=refused.error, warnings=outcome.warnings)
+    except Exception as error:
+        logger.exception("what became of job %s could not be judged", assigned.id)
+        return Settlement(error=JobError(ErrorCode.INTERNAL, f"the outcome of the {kind} could not be judged: {error}"))
 
 
 def estimate(progress: Progress, assigned: Assigned) -> Progress:
     """Progress with the seconds since the start and, where there is a backup to compare with, a fraction."""
-    seconds = time.monotonic() - assigned.started if assigned.started else progress.seconds
+    seconds = time.monotonic() - assigned.began if assigned.began is not None else progress.seconds
     previous = assigned.work.previous
     if previous is None or previous.original_bytes <= 0:
         return evolve(progress, seconds=seconds)

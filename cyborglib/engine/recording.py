@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+
+from attrs import evolve
 
 from ..errors import ErrorCode
 from ..events import (
@@ -12,14 +14,22 @@ from ..events import (
     Event,
     JobCanceled,
     JobFailed,
+    JobOutput,
     JobRetried,
     JobSkipped,
+    JobStarted,
     JobSucceeded,
 )
 from ..executor import ArchiveMade
 from ..kinds import Settlement, Work
-from ..model import Archive, Job, JobKind, JobStatus, Stats
+from ..model import Archive, Job, JobKind, JobStatus
 from ..store import Store
+from .at_work import Ending
+
+#: Jobs whose work goes on without an engine: their agent is asked before anything is done again.
+ASKED = frozenset({JobKind.BACKUP, JobKind.RESTORE})
+#: Longer or shorter by as much, so that a fleet that failed together does not come back as one.
+JITTER = 0.25
 
 _TOLD = {
     JobStatus.SUCCESSFUL: JobSucceeded,
@@ -28,33 +38,43 @@ _TOLD = {
 }
 
 
-def record(store: Store, work: Work, settlement: Settlement, stats: Stats | None) -> list[Event]:
-    """Commit a job's end. Gives what is to be told afterwards.
+def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> list[Event]:
+    """Commit a job's last lines and its end. Gives what is to be told afterwards.
 
     Raises `InvalidTransition` if the job was settled by somebody else meanwhile; then nothing is written.
     """
-    job = work.job
-    assert job.id is not None
+    settlement = ending.settlement
+    began: list[Event] = []
     with store.transaction():
         # Taken first: whoever is too late finds out before anything of it is written.
-        if settlement.error is None:
-            archives = [_archive(work, made) for made in settlement.archives]
-            changed = store.jobs.succeed(
-                job.id, work.fence, stats=stats, warnings=settlement.warnings, archives=archives
-            )
+        if ending.given_back:
+            changed = store.jobs.give_back(_id(work.job), work.fence)
+        elif ending.skipped:
+            changed = store.jobs.skip(_id(work.job), work.fence, ending.skipped)
+        elif settlement.error is not None:
+            changed = _failed(store, work, ending)
         else:
-            changed = _failed(store, work, settlement, stats)
-        if settlement.client and work.client is not None and work.client.id is not None:
-            store.clients.observe(work.client.id, **settlement.client)
-        if settlement.repository and work.repository is not None and work.repository.id is not None:
-            store.repositories.observe(work.repository.id, **settlement.repository)
-        if settlement.vault and work.vault is not None and work.vault.id is not None:
-            store.vaults.observe(work.vault.id, **settlement.vault)
-        for archive in settlement.confirmed:
-            store.archives.observe(archive, confirmed_at=work.now)
+            if work.job.started_at is None:  # an executor that never said so
+                work = evolve(work, job=store.jobs.started(_id(work.job), work.fence))
+                began = [JobStarted(job=work.job)]
+            changed = store.jobs.succeed(
+                _id(work.job),
+                work.fence,
+                stats=ending.stats,
+                warnings=settlement.warnings,
+                archives=[_archive(work, made) for made in settlement.archives],
+            )
+        if lines:
+            store.jobs.output(_id(work.job), lines, work.fence)
+        _observe(store, work, settlement)
     named = {archive.id: archive.name for archive in work.recorded}
-    confirmed = [ArchiveConfirmed(job=job, archive=named[archive]) for archive in settlement.confirmed]
-    return [*confirmed, *settlement.events, *told(changed)]
+    return [
+        *began,
+        *(JobOutput(job=work.job, line=line) for line in lines),
+        *(ArchiveConfirmed(job=work.job, archive=named[archive]) for archive in settlement.confirmed),
+        *settlement.events,
+        *told(changed),
+    ]
 
 
 def told(changed: Iterable[Job]) -> list[Event]:
@@ -70,25 +90,37 @@ def told(changed: Iterable[Job]) -> list[Event]:
     return events
 
 
-def _failed(store: Store, work: Work, settlement: Settlement, stats: Stats | None) -> list[Job]:
-    job, error = work.job, settlement.error
-    assert job.id is not None
+def _observe(store: Store, work: Work, settlement: Settlement) -> None:
+    if settlement.client and work.client is not None and work.client.id is not None:
+        store.clients.observe(work.client.id, **settlement.client)
+    if settlement.repository and work.repository is not None and work.repository.id is not None:
+        store.repositories.observe(work.repository.id, **settlement.repository)
+    if settlement.vault and work.vault is not None and work.vault.id is not None:
+        store.vaults.observe(work.vault.id, **settlement.vault)
+    for archive in settlement.confirmed:
+        store.archives.observe(archive, confirmed_at=work.now)
+
+
+def _failed(store: Store, work: Work, ending: Ending) -> list[Job]:
+    job, error = work.job, ending.settlement.error
     assert error is not None
     if error.code is ErrorCode.CANCELED:
-        return store.jobs.finish_canceled(job.id, work.fence)
+        return store.jobs.finish_canceled(_id(job), work.fence)
     # A lost backup may still be at work over there: nobody starts a second one beside it. Preparing and
     # listing can always be done again.
-    lost = error.code is ErrorCode.LOST and job.kind in (JobKind.BACKUP, JobKind.RESTORE)
+    lost = error.code is ErrorCode.LOST and job.kind in ASKED
     again = not error.permanent and not lost and job.attempt < job.attempts
     retry_at = work.now + _delay(work, job) if again else None
-    return store.jobs.fail(job.id, work.fence, error, retry_at=retry_at, stats=stats, warnings=settlement.warnings)
+    return store.jobs.fail(
+        _id(job), work.fence, error, retry_at=retry_at, stats=ending.stats, warnings=ending.settlement.warnings
+    )
 
 
 def _delay(work: Work, job: Job) -> timedelta:
-    """The pause before the next try, somewhat longer or shorter so that a fleet does not come back as one."""
+    """The pause before the next try."""
     delays = work.settings.retry_delays or (10,)
     seconds = delays[min(job.attempt, len(delays)) - 1]
-    return timedelta(seconds=seconds * random.uniform(0.75, 1.25))  # noqa: S311 (not a secret)
+    return timedelta(seconds=seconds * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 (not a secret)
 
 
 def _archive(work: Work, made: ArchiveMade) -> Archive:
@@ -109,3 +141,8 @@ def _archive(work: Work, made: ArchiveMade) -> Archive:
         deduplicated_bytes=made.stats.deduplicated_bytes,
         roots=made.roots,
     )
+
+
+def _id(job: Job) -> int:
+    assert job.id is not None
+    return job.id

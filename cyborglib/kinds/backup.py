@@ -56,10 +56,11 @@ class ArchiveName:
 
 
 def archive_name(work: Work) -> ArchiveName:
-    """What the archive of a job is called."""
+    """What the archive of a job is called: the same for an engine that takes it over, so from when it was queued."""
     job = work.job
+    moment = job.created_at or work.now
     return ArchiveName(
-        policy=job.policy_name, client=job.client_name, moment=work.now, job=job.id or 0, attempt=job.attempt
+        policy=job.policy_name, client=job.client_name, moment=moment, job=job.id or 0, attempt=job.attempt
     )
 
 

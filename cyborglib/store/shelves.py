@@ -137,6 +137,11 @@ class PolicyShelf(Shelf[Policy]):
         with self._database.reading() as connection:
             return self._select(connection, table.enabled, on, or_(table.next_run <= now, table.next_run.is_(None)))
 
+    def ahead(self, then: datetime) -> list[Policy]:
+        """Those whose moments count from later than that: a clock that was wrong has put them off."""
+        with self._database.reading() as connection:
+            return self._select(connection, self._table.c.counted_from > then)
+
     def _prepared(self, connection: Connection, value: Policy, old: Policy | None) -> Policy:
         # Before it is checked: the check computes from it when the policy comes next.
         if old is None or _changed(value, old, "schedule", "enabled"):
