@@ -147,11 +147,13 @@ def _accept(host: Host, folder: Path, connect_timeout: int) -> str:
         known_hosts=file,
     )
     done = _run(["ssh", *arguments, *login_arguments(host), "--", destination(host), "true"], connect_timeout + 30)
-    if done.returncode == 255:
-        raise Unknown(classify(done.stderr, host, unreachable=True))
     lines = [line.split() for line in file.read_text().splitlines()]
     found = [words[1:3] for words in lines if len(words) >= 3 and words[0] == alias(host)]
+    # A login that is refused has shown the key all the same: where nobody logs in (a host that takes Borg alone),
+    # that is as much as there is, and where somebody has to, the run itself says why it cannot.
     if len(found) != 1:
+        if done.returncode == 255:
+            raise Unknown(classify(done.stderr, host, unreachable=True))
         raise Unknown(
             JobError(
                 ErrorCode.HOST_KEY_UNKNOWN,

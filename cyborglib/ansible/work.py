@@ -108,7 +108,8 @@ class Work:
                 self._ledger.end(work.job, Outcome(error=errors[0]))
             else:
                 others = tuple(found.get(host.name, host) for host in work.others)
-                kept.append(evolve(work, host=found.get(work.host.name, work.host), others=others))
+                work = evolve(work, host=found.get(work.host.name, work.host), others=others)
+                kept.append(evolve(work, variables=_with_repository_key(work)))
         return evolve(self._run, hosts=tuple(kept))
 
     def _key(self, work: HostRun, host: Host) -> Host | JobError:
@@ -182,6 +183,15 @@ class Work:
         if self._ledger.open:
             said = self._redactor.clean(harmless(" ".join(self._said), 1500))
             raise ExecutorError(f"ansible-playbook ended with {rc}: {said or 'it said nothing'}")
+
+
+def _with_repository_key(work: HostRun) -> Mapping[str, Any]:
+    """The job's variables; Borg's ssh gets the key of the repository's host also if that was found only now."""
+    whose = work.variables.get("borg_known_hosts_of")
+    if not whose or work.variables.get("borg_known_hosts"):
+        return work.variables
+    keys = [host.host_key for host in work.others if host.key_of == whose and host.host_key]
+    return {**work.variables, "borg_known_hosts": f"* {' '.join(keys[0].split()[:2])}"} if keys else work.variables
 
 
 def _message(result: Mapping[str, Any]) -> str:

@@ -173,7 +173,8 @@ class AgentAction(ActionBase):
     def _python_command(self):
         given = self.host_vars().get("cyborg_interpreter")
         if given:
-            return "exec %s -I -S -" % shlex.quote(str(given))
+            path = shlex.quote(str(given))
+            return "if [ -x %s ]; then exec %s -I -S -; fi; echo %s" % (path, path, _NO_PYTHON)
         looked = " ".join(PYTHONS)
         return (
             "for p in %s; do if [ -x $p ]; then exec $p -I -S -; fi; done; "

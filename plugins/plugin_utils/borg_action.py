@@ -154,7 +154,8 @@ class BorgAction(AgentAction):
             pinned=bool(args["repository_id"]),
             auth_sock=os.environ.get("SSH_AUTH_SOCK", "") if self.local and remote else "",
         )
-        request = {"env": env, "secrets": {"BORG_PASSPHRASE_FD": passphrase} if passphrase else {}}
+        # Also an empty one: without any, Borg would ask for it, and nobody is there.
+        request = {"env": env, "secrets": {"BORG_PASSPHRASE_FD": passphrase}}
         if remote:
             env["BORG_RSH"] = borg_argv.remote_shell(
                 key="{job}/ssh_key" if key_text else args["ssh_key"],

@@ -61,6 +61,13 @@ def check(result, repository):
         return
     if any(sign in text for text in (*said, *around) for sign in FULL):
         raise _full(said, around, repository)
+    kinds = {str(error.get("msgid") or "").rpartition(".")[2] for error in errors}
+    if kinds & {"LockFailed", "LockFailedT", "Exception"} and any("Permission denied" in text for text in said):
+        raise Failure(
+            "become_failed",
+            "The account that Borg runs as may not use %s (%s). Let it become root, or give it that folder."
+            % (repository, _first_line(said[-1])),
+        )
     for error in reversed(errors):
         code, sentence = _meant(str(error.get("msgid") or ""), said, around)
         if code:
