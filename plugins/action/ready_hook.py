@@ -52,7 +52,9 @@ class ActionModule(ActionBase):
     def _work(self):
         url = checked_url(self.args["url"])
         if not self.args["token_file"] and not self.args["token"]:
-            raise Failure("bad_arguments", "The hook needs the token: name the file that holds it, or let it be asked for.")
+            raise Failure(
+                "bad_arguments", "The hook needs the token: name the file that holds it, or let it be asked for."
+            )
         if self.args["state"] == "checked":
             return {"changed": False}
         if self._task.check_mode:
@@ -72,7 +74,10 @@ class ActionModule(ActionBase):
     def _not_told(self, url, why):
         """Everything else is done, so the run goes well; a person can do the last step later."""
         command = curl(url, self.args["token_file"], self.args["hostname"])
-        message = "Everything is prepared, but the library could not be told: %s To do that later, run: %s" % (why, command)
+        message = "Everything is prepared, but the library could not be told: %s To do that later, run: %s" % (
+            why,
+            command,
+        )
         display.warning(message, formatted=True)
         return {"changed": False, "told": False, "msg": message, "command": command}
 
@@ -138,7 +143,7 @@ class NoRedirect(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):
         """None: the answer stays what it is."""
-        return None
+        return
 
 
 def tell(url, token, hostname):
@@ -171,12 +176,13 @@ def curl(url, token_file, hostname):
     body = json.dumps({"hostname": hostname} if hostname else {})
     rest = "-H 'Content-Type: application/json' -d %s %s" % (shlex.quote(body), shlex.quote(url))
     if not token_file:
-        return (
-            "read -rs TOKEN; printf 'Authorization: Bearer %%s' \"$TOKEN\" | curl -fsS -X POST -H @- %s" % rest
-        )
+        return "read -rs TOKEN; printf 'Authorization: Bearer %%s' \"$TOKEN\" | curl -fsS -X POST -H @- %s" % rest
     if has_header(token_file):
         return "curl -fsS -X POST -H %s %s" % (shlex.quote("@" + token_file), rest)
-    return "printf 'Authorization: Bearer %%s' \"$(cat %s)\" | curl -fsS -X POST -H @- %s" % (shlex.quote(token_file), rest)
+    return "printf 'Authorization: Bearer %%s' \"$(cat %s)\" | curl -fsS -X POST -H @- %s" % (
+        shlex.quote(token_file),
+        rest,
+    )
 
 
 def has_header(token_file):

@@ -67,7 +67,7 @@ class ActionModule(HostAction):
         setup = borg_setup.BorgSetup(self, "the repository's host")
         here = {"borg": "", "borg_version": ""}
         if state == "present":
-            if args["quota"] and args["quota"] < LEAST_QUOTA or args["lock_wait"] < 0:
+            if (args["quota"] and args["quota"] < LEAST_QUOTA) or args["lock_wait"] < 0:
                 raise Failure(
                     "bad_arguments",
                     "A quota is in bytes, and Borg takes none below 10000000; a wait is in seconds, at least 0.",

@@ -10,8 +10,8 @@ description:
   - Makes a key pair on the host with ssh-keygen, unless it is there; the private half never leaves the host.
   - Root's keys are in C(/etc/cyborg/keys), anybody else's in C(~/.config/cyborg/keys). The folder must belong to
     that account alone.
-  - The answer is type and key of the public half, and nothing else that is in its file. A file with anything more than one
-    plain key fails the task for good.
+  - The answer is type and key of the public half, and nothing else that is in its file. A file with anything more
+    than one plain key fails the task for good.
 options:
   name:
     description: The name of the pair's files, like C(client) or C(vault-7).

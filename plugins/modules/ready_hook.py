@@ -7,8 +7,8 @@ module: ready_hook
 author: The cyborglib authors
 short_description: Tell a library that something was prepared by hand
 description:
-  - Sends a token that can be used once, by POST, to the address that the library gave with it. It says "ready" and nothing else;
-    no facts are taken from it.
+  - Sends a token that can be used once, by POST, to the address that the library gave with it. It says "ready" and
+    nothing else; no facts are taken from it.
   - Runs where ansible-playbook runs. The token is on no command line, in no environment and in no output.
   - Where the other side does not answer, the task goes well all the same, and shows the command that does it later.
 options:
@@ -23,8 +23,8 @@ options:
     required: true
   token_file:
     description:
-      - A file of yours alone (0600) that holds the token, best as the whole header line (Authorization and Bearer), which curl
-        can read itself.
+      - A file of yours alone (0600) that holds the token, best as the whole header line (Authorization and Bearer),
+        which curl can read itself.
     type: path
     default: ""
   token:

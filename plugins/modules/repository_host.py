@@ -11,8 +11,8 @@ description:
     vault's folder, installs C(/usr/local/lib/cyborg/serve), and writes the keys into the account's authorized_keys.
   - Each key may run that program only, which lets one Borg at a time serve this one vault. It refuses clients while
     the vault is closed.
-  - authorized_keys belongs to root afterwards. It is changed under a lock, replaced at once, and read back; lines of anybody
-    else stay as they are.
+  - authorized_keys belongs to root afterwards. It is changed under a lock, replaced at once, and read back; lines of
+    anybody else stay as they are.
   - An account, a folder or a key that is there already, and belongs to somebody else, is refused, not taken over.
 options:
   state:

@@ -59,6 +59,6 @@ def warning(version, where="the client"):
         return ""
     listed = "; ".join("%s (%s; mended in %s)" % fault for fault in known)
     return (
-        "Borg %s on %s has known faults, unless its distribution has mended them: %s. Prepare it again with update once "
-        "there is a newer one, or give a binary." % (version, where, listed)
+        "Borg %s on %s has known faults, unless its distribution has mended them: %s. Prepare it again with update "
+        "once there is a newer one, or give a binary." % (version, where, listed)
     )

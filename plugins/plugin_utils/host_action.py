@@ -97,7 +97,9 @@ class HostAction(AgentAction):
         except AgentError as problem:
             tail = [str(line) for line in result.get("tail") or []]
             said = (tail or ["nothing"])[-1][:300]
-            raise Failure("install_failed", "The installation broke off without an answer; it said: %s" % said) from problem
+            raise Failure(
+                "install_failed", "The installation broke off without an answer; it said: %s" % said
+            ) from problem
 
     def say_lines(self, lines):
         """Lines for people."""

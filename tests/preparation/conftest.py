@@ -109,9 +109,7 @@ class Player:
         out, err = done.communicate(timeout=600)
         return Played(subprocess.CompletedProcess(done.args, done.returncode, out, err), record)
 
-    def start(
-        self, hosts, what, *arguments, others=(), host_vars=None, names=(), extra=None, check=False
-    ):  # type: ignore[no-untyped-def]
+    def start(self, hosts, what, *arguments, others=(), host_vars=None, names=(), extra=None, check=False):  # type: ignore[no-untyped-def]
         self.number += 1
         hosts = [hosts] if isinstance(hosts, Host) else list(hosts)
         record = self.folder / f"record-{self.number}"
@@ -125,8 +123,13 @@ class Player:
         if check:
             argv.append("--check")
         done = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=self.environment(record), cwd=self.folder,
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environment(record),
+            cwd=self.folder,
         )
         return done, record
 

@@ -42,7 +42,9 @@ def test_a_host_from_nothing(play: Player, host_factory: HostFactory) -> None:
     key = first.result("client_key")
     assert key["key"] == "/etc/cyborg/keys/client"
     assert web.read("/etc/cyborg/keys/client.pub").decode().split()[:2] == key["public_key"].split()
-    assert web.run(["stat", "-c", "%a %U", "/etc/cyborg/keys", "/etc/cyborg/keys/client"]).stdout == "700 root\n600 root\n"
+    assert (
+        web.run(["stat", "-c", "%a %U", "/etc/cyborg/keys", "/etc/cyborg/keys/client"]).stdout == "700 root\n600 root\n"
+    )
 
     second = play(web, [FACTS, BORG, KEY]).good()
     assert second.changed == []
@@ -174,7 +176,9 @@ def test_a_given_binary(play: Player, host_factory: HostFactory, tmp_path: Path)
 
     placed = play(web, [binary(good)]).good().result("client_borg")
     assert (placed["borg"], placed["borg_version"], placed["notes"]) == ("/usr/local/bin/borg", "1.4.9", [])
-    assert web.run(["sha256sum", "/usr/local/bin/borg"]).stdout.split()[0] == hashlib.sha256(good.read_bytes()).hexdigest()
+    assert (
+        web.run(["sha256sum", "/usr/local/bin/borg"]).stdout.split()[0] == hashlib.sha256(good.read_bytes()).hexdigest()
+    )
     assert web.run(["stat", "-c", "%a %U", "/usr/local/bin/borg"]).stdout == "755 root\n"
     assert play(web, [binary(good)]).good().changed == []
     # Another one takes its place, and what worked before is kept.
@@ -241,7 +245,13 @@ def test_many_tasks_install_once(play: Player, host_factory: HostFactory) -> Non
 
 def test_what_cannot_be_installed(play: Player, host_factory: HostFactory) -> None:
     web = host_factory()
-    web.run(["sh", "-c", "rm -rf /usr/local/share/archive /etc/apt/sources.list /etc/apt/sources.list.d/* /var/lib/apt/lists/*"])
+    web.run(
+        [
+            "sh",
+            "-c",
+            "rm -rf /usr/local/share/archive /etc/apt/sources.list /etc/apt/sources.list.d/* /var/lib/apt/lists/*",
+        ]
+    )
     web.write("/etc/apt/sources.list", "")
     error = play(web, [BORG]).error("client_borg")
     assert error["code"] == "install_failed"

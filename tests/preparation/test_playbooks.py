@@ -122,7 +122,9 @@ def test_a_host_that_takes_no_commands(play: Player, host_factory: HostFactory) 
     error = done.error("borg_init")
     assert error["code"] == "key_not_authorized"
     line = error["message"].partition("account: ")[2]
-    assert line.startswith("restrict,command=\"borg serve --append-only --restrict-to-repository './web 1'\" ssh-ed25519 ")
+    assert line.startswith(
+        "restrict,command=\"borg serve --append-only --restrict-to-repository './web 1'\" ssh-ed25519 "
+    )
     box.write("/home/borg/.ssh/authorized_keys", line + "\n")
     made = play(web, "prepare_repository", others=[box], host_vars=variables).good().result("report")["facts"]
     assert made["created"]

@@ -18,7 +18,7 @@ from tests.preparation.conftest import Player
 
 pytestmark = pytest.mark.hosts
 
-FOREIGN = "# mine\r\nfrom=\"10.0.0.1\" ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQ== \xe9 me@home\n\n  \nno newline at the end"
+FOREIGN = '# mine\r\nfrom="10.0.0.1" ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQ== \xe9 me@home\n\n  \nno newline at the end'
 
 
 class Key:
@@ -32,27 +32,47 @@ class Key:
     def ssh(self, host: Host) -> list[str]:
         known = self.folder / "known_hosts"
         known.write_text(host.known_hosts)
-        options = ["BatchMode=yes", "StrictHostKeyChecking=yes", f"UserKnownHostsFile={known}", "IdentitiesOnly=yes",
-                   "IdentityAgent=none", f"Port={host.lab.port}"]  # fmt: skip
+        options = [
+            "BatchMode=yes",
+            "StrictHostKeyChecking=yes",
+            f"UserKnownHostsFile={known}",
+            "IdentitiesOnly=yes",
+            "IdentityAgent=none",
+            f"Port={host.lab.port}",
+        ]
         return ["ssh", "-F", "none", "-i", str(self.path), *(part for option in options for part in ("-o", option))]
 
-    def run(self, host: Host, *words: str, options: tuple[str, ...] = (), **asked: Any) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, host: Host, *words: str, options: tuple[str, ...] = (), **asked: Any
+    ) -> subprocess.CompletedProcess[str]:
         argv = [*self.ssh(host), *options, f"borg@{host.address}", *words]
-        return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False, **asked)
+        return subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False, **asked
+        )
 
     def environment(self, host: Host) -> dict[str, str]:
         return {
-            "PATH": os.environ["PATH"], "HOME": str(self.folder), "BORG_BASE_DIR": str(self.folder / f"base-{self.path.name}"),
-            "BORG_RSH": " ".join(self.ssh(host)), "BORG_PASSPHRASE": "x", "LANG": "C.UTF-8",
-            "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes", "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes",
-        }  # fmt: skip
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "BORG_BASE_DIR": str(self.folder / f"base-{self.path.name}"),
+            "BORG_RSH": " ".join(self.ssh(host)),
+            "BORG_PASSPHRASE": "x",
+            "LANG": "C.UTF-8",
+            "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes",
+            "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes",
+        }
 
     def start(self, host: Host, *words: str) -> subprocess.Popen[str]:
         """Borg with this key; {} in the words is the address of the host."""
         base = f"ssh://borg@{host.address}:{host.lab.port}"
         argv = ["/usr/bin/borg", *(word.replace("{}", base) for word in words)]
         return subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment(host)
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environment(host),
         )
 
     def borg(self, host: Host, *words: str) -> subprocess.CompletedProcess[str]:
@@ -72,7 +92,9 @@ def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
 
 
 def vault(number: int, path: str, *keys: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"cyborg.backup.repository_host": {"vault": number, "account": "borg", "path": path, "keys": list(keys), **more}}
+    return {
+        "cyborg.backup.repository_host": {"vault": number, "account": "borg", "path": path, "keys": list(keys), **more}
+    }
 
 
 def client_key(key: Key, **more: Any) -> dict[str, Any]:
@@ -101,13 +123,25 @@ def test_from_nothing(play: Player, host_factory: HostFactory, tmp_path: Path) -
     assert first["changed"]
     assert first["borg_version"] == "1.2.4"
     assert stat(
-        nas, "/srv/backup", "/srv/backup/borg", "/var/lib/borg", "/var/lib/borg/.ssh", "/var/lib/borg/.ssh/authorized_keys",
-        "/usr/local/lib/cyborg/serve", f"/var/lib/cyborg/locks/{first['tag']}", "/var/lib/cyborg",
+        nas,
+        "/srv/backup",
+        "/srv/backup/borg",
+        "/var/lib/borg",
+        "/var/lib/borg/.ssh",
+        "/var/lib/borg/.ssh/authorized_keys",
+        "/usr/local/lib/cyborg/serve",
+        f"/var/lib/cyborg/locks/{first['tag']}",
+        "/var/lib/cyborg",
     ) == [
-        "/srv/backup root 755", "/srv/backup/borg borg 700", "/var/lib/borg root 755", "/var/lib/borg/.ssh root 755",
-        "/var/lib/borg/.ssh/authorized_keys root 644", "/usr/local/lib/cyborg/serve root 755",
-        f"/var/lib/cyborg/locks/{first['tag']} borg 600", "/var/lib/cyborg root 755",
-    ]  # fmt: skip
+        "/srv/backup root 755",
+        "/srv/backup/borg borg 700",
+        "/var/lib/borg root 755",
+        "/var/lib/borg/.ssh root 755",
+        "/var/lib/borg/.ssh/authorized_keys root 644",
+        "/usr/local/lib/cyborg/serve root 755",
+        f"/var/lib/cyborg/locks/{first['tag']} borg 600",
+        "/var/lib/cyborg root 755",
+    ]
     second = play(nas, [task]).good()
     assert second.changed == [], second.output
     assert play(nas, [task], check=True).good().changed == []
@@ -129,7 +163,13 @@ def test_what_a_key_may_not(play: Player, host_factory: HostFactory, tmp_path: P
     done = one.borg(nas, "list", "{}/srv/borg/two")
     assert done.returncode != 0
     assert "not allowed" in done.stderr.lower()
-    for words in (["id"], ["sh", "-c", "'borg serve; id'"], ["scp", "-t", "/tmp/x"], ["borg", "list", "/srv/borg/one"], ["'borg serve"]):
+    for words in (
+        ["id"],
+        ["sh", "-c", "'borg serve; id'"],
+        ["scp", "-t", "/tmp/x"],
+        ["borg", "list", "/srv/borg/one"],
+        ["'borg serve"],
+    ):
         done = one.run(nas, *words)
         assert done.returncode == 75, (words, done)
         assert "cyborg: this key is for Borg alone" in done.stderr
@@ -143,7 +183,12 @@ def test_what_a_key_may_not(play: Player, host_factory: HostFactory, tmp_path: P
     assert done.returncode != 0
     assert "administratively prohibited" in done.stderr
     sftp = subprocess.run(
-        ["sftp", *one.ssh(nas)[1:], f"borg@{nas.address}"], input="ls\n", capture_output=True, text=True, timeout=60, check=False
+        ["sftp", *one.ssh(nas)[1:], f"borg@{nas.address}"],
+        input="ls\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert sftp.returncode != 0
     # The words of a hostile Borg are not taken over: its vault stays limited.
@@ -288,7 +333,12 @@ def test_a_key_for_a_while(play: Player, host_factory: HostFactory, tmp_path: Pa
 #: What is there before, the vault's path, its account, and what the refusal says.
 REFUSED = [
     (["useradd", "-M", "-s", "/usr/sbin/nologin", "mute"], "/srv/borg/v", "mute", "has the shell /usr/sbin/nologin"),
-    (["install", "-d", "-o", "daemon", "/srv/theirs"], "/srv/theirs/v", "borg", "/srv/theirs belongs to daemon (uid 1)"),
+    (
+        ["install", "-d", "-o", "daemon", "/srv/theirs"],
+        "/srv/theirs/v",
+        "borg",
+        "/srv/theirs belongs to daemon (uid 1)",
+    ),
     (["install", "-d", "-o", "daemon", "/srv/v"], "/srv/v", "borg", "/srv/v belongs to daemon (uid 1) and not to borg"),
     (["ln", "-s", "/etc", "/srv/link"], "/srv/link", "borg", "is a link or no folder"),
     (["install", "-d", "-m", "0777", "/srv/all"], "/srv/all/v", "borg", "can be written by others (mode 0777)"),
@@ -326,8 +376,10 @@ def test_vaults_beside_a_folder_of_roots(play: Player, host_factory: HostFactory
     nas, one, two = host_factory(borg="1.2", tmpfs_vault="32m"), Key(tmp_path, "one"), Key(tmp_path, "two")
     play(nas, [vault(1, "/srv/borg/one", client_key(one)), vault(2, "/./two", client_key(two))]).good()
     assert stat(nas, "/srv/borg", "/srv/borg/one", "/var/lib/borg/two") == [
-        "/srv/borg root 755", "/srv/borg/one borg 700", "/var/lib/borg/two borg 700",
-    ]  # fmt: skip
+        "/srv/borg root 755",
+        "/srv/borg/one borg 700",
+        "/var/lib/borg/two borg 700",
+    ]
     for key, path in ((one, "/srv/borg/one"), (two, "/./two")):
         done = key.borg(nas, "init", "-e", "none", "{}" + path)
         assert done.returncode == 0, done.stderr

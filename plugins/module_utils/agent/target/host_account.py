@@ -7,7 +7,8 @@ import re
 import shlex
 
 from .frame import Refused
-from .host_tools import find_program, last_line, open_way, said
+from .host_files import open_way
+from .host_tools import find_program, last_line, said
 
 HOMES = "/var/lib"
 NO_SHELLS = ("nologin", "false", "sync", "true")
@@ -37,8 +38,8 @@ def ensure_account(name, check, changes):
     home = "%s/%s" % (HOMES, name)
     if os.path.lexists(home):
         message = (
-            "The account %s does not exist, and %s, which would be its home, is there already; make the account yourself."
-            % (name, home)
+            "The account %s does not exist, and %s, which would be its home, is there already; "
+            "make the account yourself." % (name, home)
         )
         raise Refused("invalid", message)
     changes.append("made the account %s" % name)
@@ -92,10 +93,13 @@ def make_account(name, home):
 
 
 def fit(entry):
-    """Refuses an account that cannot run a command over ssh; it may be somebody's for another purpose, so it is not changed."""
+    """Refuses an account that cannot run a command over ssh. It may be somebody's, so it is not changed."""
     shell = entry.pw_shell or "/bin/sh"
     if os.path.basename(shell) in NO_SHELLS or not os.access(shell, os.X_OK):
-        message = "The account %s has the shell %s, with which no command can be run over ssh; choose another account, or: usermod -s /bin/sh %s"
+        message = (
+            "The account %s has the shell %s, with which no command can be run over ssh; choose another account, or: "
+            "usermod -s /bin/sh %s"
+        )
         raise Refused("invalid", message % (entry.pw_name, shell, entry.pw_name))
 
 

@@ -7,14 +7,16 @@ import stat
 import time
 
 from .frame import Refused
-from .host_tools import find_program, open_way, read_whole, said, shown, write_whole
+from .host_files import open_way, read_whole, shown, write_whole
+from .host_tools import find_program, said
 
 WRAPPER = "/usr/local/lib/cyborg/serve"
 LIMIT = 16 * 1024 * 1024
 OURS = re.compile(
     rb'restrict,(?:expiry-time="([0-9]{12})",)?command="'
     + re.escape(WRAPPER.encode("ascii"))
-    + rb' --vault ([0-9a-f]{12}) --mode (client|controller)" ([a-z0-9@.-]+) ([A-Za-z0-9+/=]+) cyborg vault-([0-9]+) ([A-Za-z0-9._-]+)\Z'
+    + rb' --vault ([0-9a-f]{12}) --mode (client|controller)" ([a-z0-9@.-]+) ([A-Za-z0-9+/=]+)'
+    + rb" cyborg vault-([0-9]+) ([A-Za-z0-9._-]+)\Z"
 )
 KEY = re.compile(
     r"(ssh-ed25519|ecdsa-sha2-nistp(?:256|384|521)|sk-ssh-ed25519@openssh\.com|sk-ecdsa-sha2-nistp256@openssh\.com)"
@@ -75,8 +77,8 @@ def edited(data, add=(), remove=None, now=None):
         for line in wanted.values():
             if line.body == ours.group(5):
                 message = (
-                    "The key called %s is in use on this host for vault-%s (%s) already. Each vault has a key of its own: remove "
-                    "the pair on the client, and a new one is made."
+                    "The key called %s is in use on this host for vault-%s (%s) already. Each vault has a key of its "
+                    "own: remove the pair on the client, and a new one is made."
                 )
                 raise Refused("key_in_use", message % (line.name, ours.group(6).decode("ascii"), name))
         kept.append(raw)
@@ -93,12 +95,15 @@ def foreign(text, wanted, number):
     words = text.split()
     for line in wanted:
         if line.body in words:
-            message = "The key called %s is let in by line %d of the account's authorized_keys already, which is not ours; remove that line."
+            message = (
+                "The key called %s is let in by line %d of the account's authorized_keys already, which is not ours; "
+                "remove that line."
+            )
             raise Refused("key_in_use", message % (line.name, number))
 
 
 def edit_keys(entry, home, path, add, remove, check, changes, warnings):
-    """Brings the account's file up to date; it and its folder belong to root afterwards. Call it with the host's lock held."""
+    """Brings the account's file up to date; it and its folder belong to root afterwards. The host's lock is held."""
     folder_path, name = os.path.split(path)
     trusted = (entry.pw_uid,)
     try:
@@ -125,8 +130,8 @@ def edit_keys(entry, home, path, add, remove, check, changes, warnings):
                 os.fchmod(folder, 0o755)
         if os.stat(home).st_uid == entry.pw_uid:
             warnings.append(
-                "The home %s belongs to %s itself, so whatever breaks out of Borg there could exchange its keys: chown root %s"
-                % (home, entry.pw_name, home)
+                "The home %s belongs to %s itself, so whatever breaks out of Borg there could exchange its keys: "
+                "chown root %s" % (home, entry.pw_name, home)
             )
     mode = stat.S_IMODE(status.st_mode) & 0o755 if status is not None and entry.pw_uid == 0 else 0o644
     right = status is not None and status.st_uid == 0 and stat.S_IMODE(status.st_mode) == mode

@@ -9,7 +9,7 @@ import stat
 
 from .frame import Refused
 from .host_borg import borg_here
-from .host_tools import open_way, shown
+from .host_files import open_way, shown
 
 FOLDER = "/usr/local/bin"
 #: A draft that nobody has written to for this long is left over from a preparation that was ended.
@@ -59,7 +59,8 @@ def take_piece(folder, draft, offset, data):
                 data = data[file.write(data) :]
         except OSError as error:
             unlink_if_there(folder, draft)
-            raise Refused("client_full", "The binary cannot be written to %s: %s." % (FOLDER, os.strerror(error.errno)))
+            message = "The binary cannot be written to %s: %s." % (FOLDER, os.strerror(error.errno))
+            raise Refused("client_full", message) from error
     return {"state": "done", "size": os.stat(draft, dir_fd=folder, follow_symlinks=False).st_size}
 
 
@@ -67,7 +68,7 @@ def finish(folder, draft, sha256):
     path = FOLDER + "/" + draft
     if digest_of(path) != sha256:
         raise Refused("checksum", "What arrived on the host is not the binary that was sent; nothing was changed.")
-    os.chmod(draft, 0o755, dir_fd=folder)
+    os.chmod(draft, 0o755, dir_fd=folder)  # noqa: S103 - a program for all
     fd = os.open(draft, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
         os.fsync(fd)
@@ -134,4 +135,5 @@ def unlink_if_there(folder, name):
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise Refused("agent_failed", "%s cannot be removed: %s." % (shown(name), os.strerror(error.errno)))
+        message = "%s cannot be removed: %s." % (shown(name), os.strerror(error.errno))
+        raise Refused("agent_failed", message) from error

@@ -52,7 +52,7 @@ def lists_missing(manager):
 
 
 def programs_missing(wanted):
-    """Those of the wanted programs that the host does not have: "borg" counts if it runs, the others if they are there."""
+    """Those of the wanted programs that are not there; "borg" counts only if it runs."""
     missing = []
     for name in wanted:
         if name == "borg":

@@ -24,7 +24,7 @@ def op_host_facts(request):
             "The account with uid %d that logs in has no entry in the user database, so it has no home folder."
             % os.getuid()
         )
-        raise Refused("invalid", message)
+        raise Refused("invalid", message) from None
     uname = os.uname()
     borg = borg_here()
     facts = {

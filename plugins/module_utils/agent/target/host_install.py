@@ -9,7 +9,8 @@ import time
 
 from .frame import Refused
 from .host_borg import borg_here, lists_missing, package_manager, programs_missing
-from .host_tools import find_program, last_line, open_way, plain_environment, take_lock
+from .host_files import open_way, take_lock
+from .host_tools import find_program, last_line, plain_environment
 
 #: Seconds that another one at work with the package manager is waited for.
 PATIENCE = 300
@@ -67,8 +68,8 @@ def steps_of(manager, packages, refresh, update):
         first = [([*zypper, "refresh"], env)] if refresh else []
         return [*first, (zypper + (["update"] if update else ["install"]) + ["--no-recommends"] + packages, env)]
     if manager == "pacman":
-        # Fresh lists below old packages are what Arch calls a partial upgrade, which breaks hosts: they are fetched only
-        # where there are none at all.
+        # Fresh lists under old packages are what Arch calls a partial upgrade, which breaks hosts: they are fetched
+        # only where there are none at all.
         sync = "-Sy" if refresh and lists_missing(manager) else "-S"
         return [(["pacman", sync, "--noconfirm", "--noprogressbar", "--needed", *packages], {})]
     if manager == "apk":

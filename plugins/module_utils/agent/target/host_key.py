@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The client's own ssh keys: made here, and the private half stays here."""
 
+import contextlib
 import os
 import re
 import stat
 
 from .frame import Refused
-from .host_tools import find_program, last_line, open_way, plain_environment, read_whole, said, take_lock
-import contextlib
+from .host_files import open_way, read_whole, take_lock
+from .host_tools import find_program, last_line, plain_environment, said
 
 #: A public key file is one line of some hundred bytes; of a longer one only its beginning is told.
 LIMIT = 16384
@@ -72,9 +73,10 @@ def make_pair(folder, path, name, request):
     """True if a pair was made."""
     try:
         os.stat(name, dir_fd=folder, follow_symlinks=False)
-        return False
     except FileNotFoundError:
         pass
+    else:
+        return False
     keygen = find_program("ssh-keygen")
     if not keygen:
         raise Refused("no_ssh_keygen", "ssh-keygen is missing; install the OpenSSH client.")

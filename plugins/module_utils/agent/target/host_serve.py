@@ -48,17 +48,21 @@ def main(argv):
             command.append("--append-only")
         if about["quota"]:
             command += ["--storage-quota", "%d" % about["quota"]]
-    os.execve(borg, command, {"PATH": PATH, "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8", "TZ": "UTC"})
+    env = {"PATH": PATH, "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8", "TZ": "UTC"}
+    os.execve(borg, command, env)  # noqa: S606
 
 
 def read(tag):
+    about = None
     if re.match(r"[0-9a-f]{12}\Z", tag):
         try:
             with open("%s/vaults/%s" % (STATE, tag), encoding="ascii") as file:
-                return json.load(file)
-        except FileNotFoundError:
-            pass
-    refuse("the vault of this key is not known on this host; prepare the repository again.")
+                about = json.load(file)
+        except (FileNotFoundError, ValueError):
+            about = None
+    if about is None:
+        refuse("the vault of this key is not known on this host; prepare the repository again.")
+    return about
 
 
 def asked(original):
@@ -92,9 +96,10 @@ def lock(tag, wait):
     while True:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
         except BlockingIOError:
             pass
+        else:
+            return
         if time.monotonic() >= end:
             refuse("vault busy: another Borg has been at work on it for the %d seconds that this one waited." % wait)
         if stdin.poll(0):
@@ -106,7 +111,7 @@ def find(given):
     for path in [given] + [place + "/borg" for place in PATH.split(":")]:
         if path and os.access(path, os.X_OK):
             return path
-    refuse("there is no Borg on this host any more; prepare the repository again.")
+    return refuse("there is no Borg on this host any more; prepare the repository again.")
 
 
 main(sys.argv[1:])
