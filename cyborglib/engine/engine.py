@@ -208,7 +208,10 @@ class Engine:
         """Take what may start. True if nothing is left."""
         only = left()
         if only is not None and not only:
-            return True
+            # Listeners may launch something because of how the last job ended.
+            self._outbox.settle()
+            only = left()
+            return only is not None and not only
         self._hands.take_over()
         self._hands.take(only)
         return False
