@@ -39,10 +39,11 @@ def plan(
     target = _client(store, to) if to is not None else None
     if vault.where.local:
         target = _owner(store, found, target)
-    elif target is not None and target.id != found.client:
+    elif target is not None and target.id != found.client and not repository.managed:
         raise Invalid(
-            f"the archive {found.name} is not of {target.hostname}, whose key does not open that vault. Restore to the "
-            "controller (to=None) and copy from there, or restore to the client it came from"
+            f"the archive {found.name} is not of {target.hostname}, whose key does not open that vault, and on a host "
+            "without a shell nobody can let it in. Restore to the controller (to=None) and copy from there, or "
+            "restore to the client it came from"
         )
     values: dict[str, Any] = {
         "paths": [_path(path) for path in as_texts(paths, "paths")],

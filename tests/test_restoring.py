@@ -102,8 +102,6 @@ def test_paths_are_exact(ask, store, path, kept):
         ({"dry_run": 1}, "dry_run"),
         ({"options": {"numeric-ids": True}}, "known are numeric_ids, force"),
         ({"options": {"force": "yes"}}, "force must be True or False"),
-        ({"to": "web2"}, "not of web2"),
-        ({"archive": "etc+web1", "to": "web3"}, "not of web3"),
         ({"archive": "etc+web3"}, "folder on web3"),
         ({"archive": "etc+web3", "to": "web1"}, "folder on web3"),
         ({"archive": "etc+here", "to": "web1"}, "folder on here"),

@@ -1,4 +1,4 @@
-"""Bringing the files of an archive back: to the controller, or to the client they came from."""
+"""Bringing the files of an archive back: to the controller, to the client they came from, or to another one."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ErrorCode
-from ..executor import HostRun, Outcome
+from ..executor import Host, HostRun, Outcome
 from ..secret import Secret
 from .catalog import controller_access
-from .hosts import become_secrets, borg_variables, client_host, controller_host, key_path
+from .hosts import become_secrets, borg_variables, client_host, controller_host, key_path, repository_host
 from .work import Assignment, Refused, Settlement, Work, refuse_unready
 
 
@@ -22,7 +22,10 @@ def destination(job_id: int, given: str | None, *, on_client: bool, here: str) -
 
 
 def assign(work: Work) -> Assignment:
-    """An extraction, by Borg on the client the archive came from, or on the controller."""
+    """An extraction, by Borg on a client or on the controller.
+
+    A client that the archive is not of is let into the vault for this job only, by a key of its own.
+    """
     archive, vault, repository, job, client = work.archive, work.vault, work.repository, work.job, work.client
     assert archive is not None
     assert vault is not None
@@ -35,12 +38,19 @@ def assign(work: Work) -> Assignment:
         )
     name = f"job-{job.id}"
     secrets: dict[str, Secret]
+    playbook = "restore"
+    others: tuple[Host, ...] = ()
     if client is not None:
-        refuse_unready(work)
         host = client_host(client, name, work.settings)
         variables = borg_variables(job, repository, vault, work.settings)
-        variables["borg_ssh_key"] = key_path(client, repository, vault)
         secrets = become_secrets(client)
+        if elsewhere(work):
+            playbook, others = "restore_elsewhere", (repository_host(repository, work.settings),)
+            variables |= _lent(work)
+            secrets = become_secrets(client, repository)
+        else:
+            refuse_unready(work)
+            variables["borg_ssh_key"] = key_path(client, repository, vault)
         if vault.passphrase is not None:
             secrets["borg_passphrase"] = vault.passphrase
     else:
@@ -59,7 +69,7 @@ def assign(work: Work) -> Assignment:
         "borg_numeric_ids": bool(options.get("numeric_ids", False)),
     }
     return Assignment(
-        playbook="restore",
+        playbook=playbook,
         host_run=HostRun(
             job=job.id or 0,
             attempt=job.attempt,
@@ -67,10 +77,36 @@ def assign(work: Work) -> Assignment:
             host=host,
             variables=variables,
             secrets=tuple(secrets),
+            others=others,
             timeout=job.timeout,
         ),
         secrets=secrets,
     )
+
+
+def elsewhere(work: Work) -> bool:
+    """True if the files go to a client whose keys do not open the vault."""
+    client, archive, vault = work.client, work.archive, work.vault
+    assert archive is not None
+    assert vault is not None
+    return client is not None and client.id != archive.client and vault.id not in client.access
+
+
+def _lent(work: Work) -> dict[str, Any]:
+    """How another client is let into the vault, and for how long."""
+    vault, job, client = work.vault, work.job, work.client
+    assert vault is not None
+    assert client is not None
+    if not client.ready:
+        raise Refused(ErrorCode.BAD_ARGUMENTS, f"{client.hostname} is not ready: call prepare(client) first", skip=True)
+    return {
+        "cyborg_repository_host": f"repository-{vault.repository}",
+        "restore_key": f"restore-{job.id}",
+        "restore_vault": vault.id,
+        "restore_account": vault.where.user,
+        "restore_folder": vault.where.path,
+        "restore_seconds": job.timeout,
+    }
 
 
 def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settlement:

@@ -10,9 +10,15 @@ from ansible_collections.cyborg.backup.plugins.plugin_utils.public_key import re
 class ActionModule(HostAction):
     """The private half is made on the client and never leaves it."""
 
-    ARGUMENTS = {"name": {"type": "str", "required": True}}
+    ARGUMENTS = {
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["absent", "present"], "default": "present"},
+    }
 
     def work(self):
+        if self.args["state"] == "absent":
+            reply = self.ask("host_key", name=self.args["name"], check=self.check, remove=True)
+            return {"changed": truth(reply.get("removed"), "whether a key was removed")}
         reply = self.ask("host_key", name=self.args["name"], check=self.check)
         created = truth(reply.get("created"), "whether a key was made")
         result = {

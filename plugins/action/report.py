@@ -8,16 +8,21 @@ from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Failu
 
 
 class ActionModule(AgentAction):
-    """Tells the library that the job of this host ended well. Nothing is done on the host."""
+    """Tells the library how the job of this host ended. Nothing is done on the host."""
 
     _requires_connection = False
     ARGUMENTS = {
         "facts": {"type": "dict", "default": {}},
         "warnings": {"type": "list", "elements": "str", "default": []},
+        # What an earlier task came to whose failure had to wait until other tasks had cleaned up.
+        "of": {"type": "dict", "default": {}},
     }
 
     def work(self):
-        facts, warnings = self.args["facts"], self.args["warnings"]
+        facts, warnings, before = self.args["facts"], self.args["warnings"], self.args["of"]
+        if before.get("failed"):
+            error = before.get("cyborg_error") or {"code": "internal", "message": before.get("msg") or "no reason given"}
+            raise Failure(error["code"], error["message"])
         if self.control is not None and not self.check:
             committed = self.control.ended({"facts": facts, "warnings": warnings})
             if not committed:

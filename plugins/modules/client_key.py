@@ -17,6 +17,11 @@ options:
     description: The name of the pair's files, like C(client) or C(vault-7).
     type: str
     required: true
+  state:
+    description: V(absent) removes the pair.
+    type: str
+    choices: [absent, present]
+    default: present
 attributes:
   check_mode:
     description: Makes no key; RV(public_key) is then empty if there is none.

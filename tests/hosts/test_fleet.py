@@ -60,7 +60,9 @@ def test_a_folder_called_like_a_template_and_a_command(fleet: Fleet) -> None:
     [job] = fleet.run(policy)
     back = fleet.folder / "back"
     assert fleet.restore(fleet.only(job), destination=back).status == "successful", fleet.said()
-    compare(root / "srv", back / "srv")
+    assert listing(root / "srv") == listing(back / "srv")
+    for folder in (root / "srv").iterdir():
+        compare(folder, back / "srv" / folder.name)
     one = fleet.folder / "one"
     assert fleet.restore(fleet.only(job), ("/srv/re:.*",), destination=one).status == "successful", fleet.said()
     assert listing(one) == ["srv", "srv/re:.*", "srv/re:.*/file"]
@@ -140,3 +142,21 @@ def test_every_type_brings_back_what_it_took(fleet: Fleet) -> None:
     assert "user.note" in subprocess.run(
         ["getfattr", "-d", str(fleet.folder / "rootfs/srv/data/a")], capture_output=True, text=True, check=True
     ).stdout
+
+
+def test_a_restore_onto_another_client_lends_it_the_vault_and_takes_it_back(fleet: Fleet) -> None:
+    vault, clients = fleet.repository(), [fleet.client("web1"), fleet.client("web2")]
+    policy = fleet.cyborg.policies.add(cy.Policy("etc", type="config", repository=vault, clients=clients))
+    archive = fleet.only(fleet.run(policy)[0])
+    lines = fleet.hosts["nas"].run(["sh", "-c", "cat ~borg/.ssh/authorized_keys"]).stdout
+    keys = fleet.hosts["web2"].run(["ls", "/etc/cyborg/keys"]).stdout
+    target = fleet.cyborg.clients.get("web2")
+    job = fleet.restore(archive, ("/etc/hostname", "/etc/ssh"), to=target)
+    assert job.status == "successful", fleet.said()
+    there = fleet.hosts["web2"].root / f"var/tmp/cyborg-restore-{job.id}"
+    assert (there / "etc/hostname").read_text() == "web1\n"
+    compare(fleet.hosts["web1"].root / "etc/ssh", there / "etc/ssh")
+    missing = fleet.restore(archive, ("/etc/none",), to=target)
+    assert (missing.status, missing.error.code) == ("failed", "path_not_found")
+    assert fleet.hosts["nas"].run(["sh", "-c", "cat ~borg/.ssh/authorized_keys"]).stdout == lines
+    assert fleet.hosts["web2"].run(["ls", "/etc/cyborg/keys"]).stdout == keys

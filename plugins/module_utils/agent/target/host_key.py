@@ -29,6 +29,8 @@ def op_host_key(request):
             "invalid", "A key's name is made of small letters, digits, dots and dashes, and does not end in .pub."
         )
     path = key_folder()
+    if request.get("remove"):
+        return remove_pair(path, name, request)
     reply = {"state": "done", "folder": path, "path": path + "/" + name, "created": False, "public": None}
     if request.get("check"):
         try:
@@ -55,6 +57,23 @@ def op_host_key(request):
     reply["public"] = public[:LIMIT].decode("utf-8", "replace")
     reply["size"] = len(public)
     return reply
+
+
+def remove_pair(path, name, request):
+    """Takes both halves away; a pair that is not there is as good."""
+    reply = {"state": "done", "folder": path, "path": path + "/" + name, "removed": False}
+    try:
+        folder = open_way(path, False)
+    except Refused as error:
+        if error.error["code"] != "missing":
+            raise
+        return reply
+    there = [file for file in (name, name + ".pub") if read_whole(folder, file, LIMIT) is not None]
+    if not request.get("check"):
+        take_lock(folder, ".lock", 60)
+        for file in there:
+            os.unlink(file, dir_fd=folder)
+    return dict(reply, removed=bool(there))
 
 
 def open_keys(path):
