@@ -74,7 +74,8 @@ def test_a_run_prepares_backs_up_and_confirms(fleet):
     assert sorted(it.kinds()) == sorted(["prepare_client", "prepare_repository", "backup", "catalog"] * 2)
     assert all(it.cyborg.archives.get(job.archives[0]).confirmed_at for job in jobs)
     assert [vault.location for vault in it.cyborg.vaults] == [
-        "ssh://borg@nas/srv/borg/web1-1", "ssh://borg@nas/srv/borg/web2-2"
+        "ssh://borg@nas/srv/borg/web1-1",
+        "ssh://borg@nas/srv/borg/web2-2",
     ]
     assert all(client.ready and client.access for client in it.cyborg.clients)
     second = it.cyborg.run(it.policy)
@@ -162,6 +163,56 @@ def test_an_archive_that_vanishes_stops_everything_into_its_vault(fleet):
     assert not it.cyborg.vaults.get(1).suspect
 
 
+def catalog(it):
+    [job] = it.cyborg.finish(it.cyborg.catalog(it.repository))
+    return job
+
+
+def test_a_loss_that_was_accepted_is_told_again_but_stops_nothing(fleet):
+    it = fleet()
+    it.cyborg.run(it.policy)
+    [lost] = it.cyborg.archives
+    taken = it.executor.vaults[1].copy()
+    it.executor.vaults[1].clear()
+    assert catalog(it).error.code == "archives_vanished"
+    assert it.cyborg.archives.get(lost.id).missing_at is not None
+    assert catalog(it).error.code == "archives_vanished", "until a person says so, every listing says it"
+    it.cyborg.set_ready(it.cyborg.vaults.get(1))
+    listed = catalog(it)
+    assert listed.status == "successful"
+    assert lost.name in listed.warnings[0]
+    it.cyborg.run(it.policy)
+    [_, kept] = it.cyborg.archives
+    assert kept.confirmed_at
+    assert not it.cyborg.vaults.get(1).suspect
+    # Another loss is another alarm; and what is brought back is found.
+    taken |= it.executor.vaults[1]
+    it.executor.vaults[1].clear()
+    failed = catalog(it)
+    assert failed.error.code == "archives_vanished"
+    assert kept.name in str(failed.error)
+    assert lost.name not in str(failed.error), "what is known is not told as new"
+    it.executor.vaults[1].update(taken)
+    assert catalog(it).status == "successful"
+    assert [archive.missing_at for archive in it.cyborg.archives] == [None, None]
+    assert it.cyborg.vaults.get(1).suspect, "that all is there again does not say that nobody is at work there"
+    it.cyborg.set_ready(it.cyborg.vaults.get(1))
+    assert it.cyborg.run(it.policy)[0].status == "successful"
+
+
+def test_an_archive_that_never_was_is_accepted_as_lost_too(fleet):
+    def answer(job: cy.Job) -> cy.Outcome:
+        return cy.Outcome(facts={"archives": []}) if job.kind == "catalog" else cy.Outcome()
+
+    it = fleet(answer)
+    it.cyborg.run(it.policy)
+    assert catalog(it).error.code == "not_confirmed"
+    it.cyborg.set_ready(it.cyborg.vaults.get(1))
+    assert catalog(it).status == "successful"
+    [archive] = it.cyborg.archives
+    assert (archive.confirmed_at, archive.missing_at is None) == (None, False)
+
+
 def test_a_launch_of_a_policy_at_work_gives_the_same_job(fleet):
     it = fleet(clients=2)
     first = it.cyborg.launch(it.policy)
@@ -223,8 +274,9 @@ def test_two_policies_never_work_on_one_client_together(fleet):
     busy: list[int] = []
     most = []
     it.cyborg.policies.add(cy.Policy("mail", type="mail", repository=it.repository, clients=it.clients))
-    it.cyborg.on(cy.JobStarted)(lambda event: (busy.append(event.job.id), most.append(len(busy)))
-                                if event.job.kind == "backup" else None)
+    it.cyborg.on(cy.JobStarted)(
+        lambda event: (busy.append(event.job.id), most.append(len(busy))) if event.job.kind == "backup" else None
+    )
     it.cyborg.on(cy.JobSucceeded)(lambda event: busy.remove(event.job.id) if event.job.kind == "backup" else None)
     for policy in it.cyborg.policies:
         it.cyborg.launch(policy)

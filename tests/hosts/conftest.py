@@ -29,15 +29,23 @@ class Fleet:
         self.cyborg = cyborg
         return cyborg
 
-    def client(self, name: str, *, borg: str | None = "1.2", user_sudo: bool | str = False, **fields: object) -> cy.Client:
+    def client(
+        self, name: str, *, borg: str | None = "1.2", user_sudo: bool | str = False, **fields: object
+    ) -> cy.Client:
         """A new host, and its client."""
         host = self.hosts[name] = self._make(name, borg=borg, user_sudo=user_sudo)
         known = {"address": host.address, "port": host.port, "host_key": host.host_key}
         return self.cyborg.clients.add(cy.Client(name, **(known | fields)))
 
     def repository(
-        self, name: str = "vault", *, borg: str | None = "1.2", path: str = "/srv/borg/{client}",
-        tmpfs_vault: str | None = None, on: str = "nas", **fields: object,
+        self,
+        name: str = "vault",
+        *,
+        borg: str | None = "1.2",
+        path: str = "/srv/borg/{client}",
+        tmpfs_vault: str | None = None,
+        on: str = "nas",
+        **fields: object,
     ) -> cy.Repository:
         """A repository on a host of its own, which is made if it is not there."""
         if on not in self.hosts:

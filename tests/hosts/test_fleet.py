@@ -52,10 +52,16 @@ def test_a_folder_called_like_a_template_and_a_command(fleet: Fleet) -> None:
         (root / folder).mkdir(parents=True)
         (root / folder / "file").write_text(folder)
     policy = fleet.cyborg.policies.add(
-        cy.Policy("odd", type="folders", repository=vault, clients=[client], extra_vars={
-            "folders": [f"/srv/{name}", "/srv/-x", "/srv/re:.*", "/srv/{now}", "/srv/a'b\"c"],
-            "exclude": ["/srv/nothing{{ 1 }}"],
-        })
+        cy.Policy(
+            "odd",
+            type="folders",
+            repository=vault,
+            clients=[client],
+            extra_vars={
+                "folders": [f"/srv/{name}", "/srv/-x", "/srv/re:.*", "/srv/{now}", "/srv/a'b\"c"],
+                "exclude": ["/srv/nothing{{ 1 }}"],
+            },
+        )
     )
     [job] = fleet.run(policy)
     back = fleet.folder / "back"
@@ -139,9 +145,12 @@ def test_every_type_brings_back_what_it_took(fleet: Fleet) -> None:
         back = fleet.folder / type
         assert fleet.restore(fleet.only(job), (f"/{folder}",), destination=back).status == "successful", fleet.said()
         compare(host.root / folder, back / folder)
-    assert "user.note" in subprocess.run(
-        ["getfattr", "-d", str(fleet.folder / "rootfs/srv/data/a")], capture_output=True, text=True, check=True
-    ).stdout
+    assert (
+        "user.note"
+        in subprocess.run(
+            ["getfattr", "-d", str(fleet.folder / "rootfs/srv/data/a")], capture_output=True, text=True, check=True
+        ).stdout
+    )
 
 
 def test_a_restore_onto_another_client_lends_it_the_vault_and_takes_it_back(fleet: Fleet) -> None:

@@ -29,19 +29,21 @@ def _entries(folder: Path) -> list[tuple[str, dict[str, object]]]:
         if stat.S_ISSOCK(state.st_mode):
             continue
         link = os.readlink(path) if path.is_symlink() else ""
-        found.append((
-            str(path.relative_to(folder)),
-            {
-                "kind": stat.S_IFMT(state.st_mode),
-                "mode": stat.S_IMODE(state.st_mode),
-                "owner": (state.st_uid, state.st_gid),
-                "time": 0 if link else state.st_mtime_ns // 1000,
-                "link": link,
-                "attributes": {
-                    name: os.getxattr(path, name, follow_symlinks=False)
-                    for name in os.listxattr(path, follow_symlinks=False)
-                    if not name.startswith("trusted.overlay")
+        found.append(
+            (
+                str(path.relative_to(folder)),
+                {
+                    "kind": stat.S_IFMT(state.st_mode),
+                    "mode": stat.S_IMODE(state.st_mode),
+                    "owner": (state.st_uid, state.st_gid),
+                    "time": 0 if link else state.st_mtime_ns // 1000,
+                    "link": link,
+                    "attributes": {
+                        name: os.getxattr(path, name, follow_symlinks=False)
+                        for name in os.listxattr(path, follow_symlinks=False)
+                        if not name.startswith("trusted.overlay")
+                    },
                 },
-            },
-        ))
+            )
+        )
     return found
