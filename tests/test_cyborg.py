@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
@@ -233,7 +234,7 @@ def test_what_is_disabled_is_not_launched(fleet, what):
     else:
         night = cyborg.schedules.add(cy.Schedule("night", "0 2 * * *", enabled=False))
         cyborg.policies.replace(attrs.evolve(it.policy, schedule=night))
-    with pytest.raises(cy.Disabled, match="[Ee]nable"):
+    with pytest.raises(cy.Disabled, match=r"[Ee]nable"):
         cyborg.launch(it.policy)
     assert len(cyborg.jobs) == 0
 
@@ -304,7 +305,7 @@ def test_a_shared_vault_is_made_once_and_serialises_its_clients(fleet):
     assert len(it.cyborg.vaults) == 1
     assert all(any("shared" in warning for warning in job.warnings) for job in jobs)
     spans = sorted((job.started_at, job.ended_at) for job in jobs)
-    assert all(end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
 
 
 def test_what_is_due_is_queued_once(fleet, clock):
