@@ -13,10 +13,15 @@ PASSED = ("PATH", "HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "TZ")
 RUNNERS = ("AWX_ISOLATED_DATA_DIR", "ANSIBLE_STDOUT_CALLBACK", "RUNNER_OMIT_EVENTS", "RUNNER_ONLY_FAILED_EVENTS")
 
 
+def passed() -> dict[str, str]:
+    """What passes of this process's environment, as it is now."""
+    return {name: os.environ[name] for name in PASSED if name in os.environ}
+
+
 def environment(folder: Path, callbacks: str, runners: Mapping[str, str]) -> dict[str, str]:
     """The whole environment of ansible-playbook. The user's ansible.cfg and ANSIBLE_* are not read."""
     return {
-        **{name: os.environ[name] for name in PASSED if name in os.environ},
+        **passed(),
         **{name: str(runners[name]) for name in RUNNERS if name in runners},
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
@@ -30,8 +35,8 @@ def environment(folder: Path, callbacks: str, runners: Mapping[str, str]) -> dic
     }
 
 
-def configuration(folder: Path, *, collections: Path, roles: Iterable[str], forks: int, connect_timeout: int) -> str:
-    """The ansible.cfg of a run."""
+def configuration(folder: Path, *, collections: Path, roles: Iterable[str]) -> str:
+    """The ansible.cfg of a run, as far as it is the same for all runs."""
     sections: dict[str, dict[str, object]] = {
         "defaults": {
             "home": folder / "home",
@@ -39,11 +44,9 @@ def configuration(folder: Path, *, collections: Path, roles: Iterable[str], fork
             "collections_path": collections,
             "collections_scan_sys_path": False,
             "roles_path": ":".join(roles) or folder / "home",
-            "forks": forks,
             # Seconds between two looks for results. Ansible's own 0.001 costs a tenth of a core for as long as the
             # run takes; nothing waits for it here, as jobs tell their end over the control socket.
             "internal_poll_interval": 0.02,
-            "timeout": connect_timeout,
             "strategy": "ansible.builtin.host_pinned",
             "gathering": "explicit",
             "host_key_checking": True,

@@ -9,9 +9,12 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..content import collections_path
 from ..errors import ExecutorError
 from ..executor import Control, Run
+from .environment import configuration
 from .folders import PrivateFolder
+from .playbook import AnsiblePlaybook
 from .work import Work
 
 
@@ -29,6 +32,8 @@ class AnsibleExecutor:
         self._numbers = itertools.count(1)
         self._home: PrivateFolder | None = None
         self._sockets = Path()
+        #: Loads itself after a run, so that the next one does not wait for it.
+        self._spare: AnsiblePlaybook | None = None
         self._working = 0
         self._idle = threading.Condition(self._lock)
         self._closed = False
@@ -43,27 +48,40 @@ class AnsibleExecutor:
         names = [work.host.name for work in run.hosts]
         if len(set(jobs)) < len(jobs) or len(set(names)) < len(names):
             raise ExecutorError(f"the run {run.id} has a job or a host twice")
-        folder = self._begin()
+        playbook = self._begin()
         try:
-            Work(
-                run, control, folder=folder, sockets=self._sockets, roles=self._roles, closing=lambda: self._closed
-            ).do()
+            Work(run, control, playbook=playbook, sockets=self._sockets, closing=lambda: self._closed).do()
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            _discard(playbook)
             with self._lock:
                 self._working -= 1
                 self._idle.notify_all()
+                if not self._closed and not self._working and self._spare is None:
+                    self._spare = self._new()
 
-    def _begin(self) -> Path:
+    def _begin(self) -> AnsiblePlaybook:
         with self._lock:
             if self._closed:
                 raise ExecutorError("the executor was closed")
-            if self._home is None:
-                self._home = PrivateFolder(self._state_dir)
-                self._sockets = self._home.folder("s")
-            folder = self._home.folder(str(next(self._numbers)))
+            spare, self._spare = self._spare, None
+            if spare is not None and not spare.usable:
+                _discard(spare)
+                spare = None
+            playbook = spare or self._new()
             self._working += 1
-            return folder
+            return playbook
+
+    def _new(self) -> AnsiblePlaybook:
+        if self._home is None:
+            self._home = PrivateFolder(self._state_dir)
+            self._sockets = self._home.folder("s")
+        collections = collections_path()
+        folder = self._home.folder(str(next(self._numbers)))
+        return AnsiblePlaybook(
+            folder,
+            program=collections / "ansible_collections/cyborg/backup/plugins/plugin_utils/waiting_playbook.py",
+            configuration=configuration(folder, collections=collections, roles=self._roles),
+        )
 
     def close(self) -> None:
         """End what is at work here and give everything back. Jobs on hosts go on there; they are not canceled."""
@@ -72,9 +90,17 @@ class AnsibleExecutor:
             while self._working:
                 self._idle.wait()
             home, self._home = self._home, None
+            spare, self._spare = self._spare, None
+        if spare:
+            _discard(spare)
         if home:
             _end_masters(self._sockets)
             home.close()
+
+
+def _discard(playbook: AnsiblePlaybook) -> None:
+    playbook.end()
+    shutil.rmtree(playbook.folder, ignore_errors=True)
 
 
 def _end_masters(sockets: Path) -> None:

@@ -5,24 +5,23 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from attrs import evolve
 
-from ..content import collections_path, playbook_path
+from ..content import playbook_path
 from ..errors import ErrorCode, ExecutorError, JobError
 from ..executor import Control, Host, HostRun, Outcome, Run
 from . import first_keys
-from .environment import configuration
 from .failures import classify
 from .folders import write_private
 from .inventory import JOBS, inventory
 from .ledger import Ledger
 from .outcomes import as_error
-from .playbook import Call, Stop, play
+from .playbook import AnsiblePlaybook, Call
 from .redaction import Redactor
 from .server import Server
 from .ssh import Pins, known_hosts_line, version
@@ -40,11 +39,10 @@ class Work:
     """The work on one run. `closing` tells whether the executor is being closed: then jobs are left as they are."""
 
     def __init__(
-        self, run: Run, control: Control, *, folder: Path, sockets: Path, roles: Iterable[str],
-        closing: Callable[[], bool],
-    ) -> None:  # fmt: skip
-        self._run, self._control, self._folder = run, control, folder
-        self._sockets, self._roles, self._closing = sockets, tuple(roles), closing
+        self, run: Run, control: Control, *, playbook: AnsiblePlaybook, sockets: Path, closing: Callable[[], bool]
+    ) -> None:
+        self._run, self._control, self._playbook, self._folder = run, control, playbook, playbook.folder
+        self._sockets, self._closing = sockets, closing
         self._redactor = Redactor()
         self._ledger = Ledger(run, control, self._redactor)
         self._began = time.monotonic()
@@ -60,24 +58,17 @@ class Work:
         hosts = {host.name: host for work in run.hosts for host in (work.host, *work.others)}
         write_private(pins.known_hosts, "".join(known_hosts_line(host) for host in hosts.values() if host.host_key))
         call = Call(
-            folder=self._folder,
             playbook=playbook_path(run.playbook),
             inventory=inventory(run, pins, len(run.hosts) / ASKED_PER_SECOND),
             # What the roles take was checked when the policy was added; once more for each host would cost much.
             variables={"cyborg_validate": False, **run.variables, "cyborg_hosts": JOBS},
             forks=len(run.hosts),
+            connect_timeout=run.connect_timeout,
         )
-        write_private(
-            self._folder / "ansible.cfg",
-            configuration(
-                self._folder, collections=collections_path(), roles=self._roles, forks=call.forks,
-                connect_timeout=run.connect_timeout,
-            ),
-        )  # fmt: skip
         server = Server(self._folder, self._ledger, self._control, self._redactor)
         server.start()
         try:
-            ended = play(call, lambda event: server.call(lambda: self._event(event)), Stop(self._folder, self._over))
+            ended = self._playbook.play(call, lambda event: server.call(lambda: self._event(event)), self._over)
         finally:
             server.close()
         if not self._closing():

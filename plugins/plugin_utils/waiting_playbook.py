@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ansible-playbook that loads itself first, and is told afterwards what to do.
+
+Run as a program by the library::
+
+    python -P waiting_playbook.py FIFO SECONDS
+
+It loads what every run of the library needs, reads the arguments of ansible-playbook (a JSON list) from the FIFO, and
+goes on as ansible-playbook. When nobody holds the FIFO open any more, or after that many seconds, it ends. Most of the
+second that a run of Ansible costs is spent here, while there is something else to do, or nothing at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+import time
+import warnings
+
+#: What each of the library's runs uses, as (loader, plugin): loaded once here, not once more in each host's process.
+PLUGINS = (
+    ("callback_loader", "awx_display"),
+    ("inventory_loader", "ansible.builtin.yaml"),
+    ("strategy_loader", "ansible.builtin.host_pinned"),
+    ("connection_loader", "ansible.builtin.ssh"),
+    ("shell_loader", "sh"),
+    ("become_loader", "sudo"),
+    ("action_loader", "cyborg.backup.borg_create"),
+)
+
+
+def load():
+    """Import Ansible and its plugins. The class that is ansible-playbook."""
+    from ansible.cli.playbook import PlaybookCLI
+    from ansible.plugins import loader
+    from ansible.template import Templar, trust_as_template
+
+    loader.init_plugin_loader()
+    # It is called again by ansible-playbook, and would say so.
+    warnings.filterwarnings("ignore", message="AnsibleCollectionFinder has already been configured")
+    for name, plugin in PLUGINS:
+        getattr(loader, name).get(plugin, class_only=True)
+    # The first template of a process looks for all filters and tests.
+    Templar(None).template(trust_as_template("{{ 1 | int }}"))
+    return PlaybookCLI
+
+
+def wait(fifo, until):
+    """The arguments; None if there will be none."""
+    found = b""
+    while not found.endswith(b"\n"):
+        if not select.select([fifo], [], [], max(0.0, until - time.monotonic()))[0]:
+            return None
+        piece = os.read(fifo, 65536)
+        if not piece:
+            return None
+        found += piece
+    return json.loads(found)
+
+
+def main():
+    # Opened before anything takes time: who started us holds the other end only until then, or until it ends.
+    fifo = os.open(sys.argv[1], os.O_RDONLY | os.O_CLOEXEC)
+    until = time.monotonic() + float(sys.argv[2])
+    playbook = load()
+    arguments = wait(fifo, until)
+    os.close(fifo)
+    if arguments is not None:
+        sys.argv = ["ansible-playbook", *arguments]
+        playbook.cli_executor()
+
+
+if __name__ == "__main__":
+    main()
