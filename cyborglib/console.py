@@ -102,6 +102,8 @@ def _plain(text: str) -> str:
 
 
 def _progress(progress: Progress) -> str:
+    if not (progress.files or progress.original_bytes):
+        return _plain(progress.path) or "at work"
     parts = [f"{progress.files} files", size(progress.original_bytes), f"{size(progress.deduplicated_bytes)} new"]
     if progress.fraction is not None:
         parts.append(f"about {progress.fraction:.0%}")
