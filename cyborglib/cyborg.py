@@ -217,7 +217,12 @@ class Cyborg:
         return self._store.jobs.get(number)
 
     def set_ready(self, what: Client | Repository | Vault, ready: bool = True) -> Client | Repository | Vault:
-        """Say by hand that something is ready or not. For a vault, True also ends its being suspect."""
+        """Say by hand that something is ready or not.
+
+        For a vault, True also ends its being suspect, and accepts as lost what the last listing did not find
+        (archives with `missing_at`): later listings go on warning of it, but make the vault suspect for
+        further losses only. So bring back first what can be brought back, and see that `catalog` succeeds.
+        """
         if isinstance(what, Vault):
             changes: dict[str, Any] = {"ready": ready, **({"suspect": ""} if ready else {})}
             return self._store.vaults.observe(_key(what), **changes)
@@ -271,13 +276,16 @@ class Cyborg:
 
         Jobs that another engine has at work are waited for, and taken over if that one is gone.
         """
-        self._kit_is_fresh()
+        self._engine.may_work("work")
+        told = self._kit_is_fresh()
         self._engine.work(lambda: None if self._engine.busy or not self._store.jobs.idle() else ())
+        self._kit_is_fresh(told)
 
     def serve(self) -> None:
         """Queue what is due and do it, until `stop` is called (from a listener, a thread or a signal handler)."""
+        self._engine.may_work("serve")
         self._kit_is_fresh()
-        self._engine.work(lambda: None, each_poll=self.tick)
+        self._engine.work(lambda: None, each_poll=self._each_poll)
 
     def stop(self) -> None:
         """Let `serve`, `work`, `run` and `finish` return after what is at work has ended; the rest stays queued.
@@ -298,7 +306,7 @@ class Cyborg:
         A failed job does not raise: look at `job.status` and `job.error`. Raises `TimedOut` after `timeout`
         seconds; the jobs go on with the next engine.
         """
-        self._engine.refuse_listener("run")
+        self._engine.may_work("run")
         jobs = self._launch(policy, clients, extra_vars)
         self.finish(jobs, timeout=timeout)
         return self._store.jobs.many(job.id or 0 for job in launching.of_kind(jobs, JobKind.BACKUP))
@@ -308,7 +316,8 @@ class Cyborg:
 
         Jobs that another engine has at work are watched, and taken over if that one is gone. Raises `TimedOut`.
         """
-        self._kit_is_fresh()
+        self._engine.may_work("finish")
+        told = self._kit_is_fresh()
         wanted = [_key(job) for job in jobs]
         # With a backup goes what follows it; what else waits for a shared preparation is somebody else's.
         backups = launching.of_kind(self._store.jobs.many(wanted), JobKind.BACKUP)
@@ -321,11 +330,12 @@ class Cyborg:
             return left
 
         self._engine.work(still, timeout=timeout)
+        self._kit_is_fresh(told)
         return [self._store.jobs.get(job) for job in wanted]
 
     def wait(self, jobs: Iterable[Job | int], timeout: float | None = None) -> list[Job]:
         """Watch until some jobs have ended; gives them as they ended. Works nothing itself. Raises `TimedOut`."""
-        self._engine.refuse_listener("wait")
+        self._engine.may_work("wait")
         wanted = [_key(job) for job in jobs]
         end = time.monotonic() + (math.inf if timeout is None else timeout)
         while self._store.jobs.left(wanted):
@@ -402,11 +412,18 @@ class Cyborg:
 
         return AnsibleExecutor(roles_path=self._roles_path)
 
-    def _kit_is_fresh(self) -> None:
-        if reason := kit.outdated(self._store):
+    def _each_poll(self) -> None:
+        if self.tick():
+            self._kit_is_fresh()  # `serve` may go on for months, and vaults be made meanwhile.
+
+    def _kit_is_fresh(self, told: str = "") -> str:
+        """Say so if it is not, unless that was told already; gives why it is not."""
+        reason = kit.outdated(self._store)
+        if reason and reason != told:
             with self._engine.committing() as events:
                 events.append(KitOutdated(reason=reason))
             self._engine.tell()
+        return reason
 
 
 def _key(value: Any) -> Any:

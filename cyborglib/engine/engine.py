@@ -94,8 +94,10 @@ class Engine:
         if (assigned := self._at_work.get(job)) is not None:
             assigned.canceled = True
 
-    def refuse_listener(self, verb: str) -> None:
-        """Raise `CyborgError` inside a listener: waiting there for jobs would be waiting for oneself."""
+    def may_work(self, verb: str) -> None:
+        """Raise `CyborgError` after `close`, and inside a listener, where waiting for jobs is waiting for oneself."""
+        if self._closed:
+            raise CyborgError(f"{verb} cannot be called any more, as this Cyborg is closed: open another one")
         if self._outbox.telling_here:
             raise CyborgError(
                 f"{verb} cannot be called by a listener, as the thread that tells it does the work: call launch "
@@ -119,9 +121,6 @@ class Engine:
 
         Raises `TimedOut` after `timeout` seconds; what is at work then goes on in threads of its own.
         """
-        self.refuse_listener("run, finish, work and serve")
-        if self._closed:
-            raise CyborgError("this Cyborg is closed: open another one on the same database")
         with self._working() as ear:
             try:
                 self._loop(ear, left, each_poll, timeout)

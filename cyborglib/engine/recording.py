@@ -99,6 +99,10 @@ def _observe(store: Store, work: Work, settlement: Settlement) -> None:
         store.vaults.observe(work.vault.id, **settlement.vault)
     for archive in settlement.confirmed:
         store.archives.observe(archive, confirmed_at=work.now)
+    for archive in settlement.missing:
+        store.archives.observe(archive, missing_at=work.now)
+    for archive in settlement.found:
+        store.archives.observe(archive, missing_at=None)
 
 
 def _failed(store: Store, work: Work, ending: Ending) -> list[Job]:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 import cyborglib as cy
+from cyborglib.sealing import Sealer
 from cyborglib.testing import FakeExecutor, FixedClock
 from tests.engine.fleet import ByHand, Fleet
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+KEY = Sealer.generate_key()
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def opened() -> Iterator[Callable[..., cy.Cyborg]]:
     made: list[cy.Cyborg] = []
 
     def open_it(bind: Any = "sqlite://", **options: Any) -> cy.Cyborg:
-        made.append(cy.Cyborg(bind, **options))
+        made.append(cy.Cyborg(bind, **{"key": KEY, **options}))
         return made[-1]
 
     yield open_it
