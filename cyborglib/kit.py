@@ -70,8 +70,9 @@ def _preface(now: datetime) -> Iterator[str]:
     yield "Whoever holds this file can read every backup named in it. Keep it where the backups are not."
     yield ""
     yield "To restore, on any machine with BorgBackup 1.2 or later and ssh:"
-    yield "  1. Put the lines between BEGIN and END of a vault's ssh key into a file, chmod 600, and set"
-    yield "     export BORG_RSH='ssh -i THAT_FILE'"
+    yield "  1. Put the lines from BEGIN to END of a vault's ssh key into a file, chmod 600, what stands behind"
+    yield "     \"host key:\" into another, and with their full paths:"
+    yield "     export BORG_RSH='ssh -i KEY_FILE -o IdentitiesOnly=yes -o UserKnownHostsFile=HOST_KEY_FILE'"
     yield "     (not for a folder; if the key was removed, log in to the repository's host in any other way)."
     yield "  2. export BORG_PASSPHRASE='…' with the vault's passphrase."
     yield "  3. borg list REPOSITORY                    shows the archives"
@@ -91,7 +92,8 @@ def _vault(vault: Vault, repository: Repository, client: Client | None) -> Itera
     if vault.passphrase is not None:
         yield f"passphrase:  {vault.passphrase.reveal()}"
     if repository.host_key and not vault.where.local:
-        yield f"host key:    {vault.where.host} {repository.host_key}"
+        host, port = vault.where.host, vault.where.port
+        yield f"host key:    {host if port in (None, 22) else f'[{host}]:{port}'} {repository.host_key}"
     if vault.controller_key is not None:
         yield "ssh key, of the controller:"
         yield vault.controller_key.reveal().strip()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from attrs import evolve, field, frozen
 
-from ..errors import ErrorCode
+from ..errors import ErrorCode, JobError
 from ..executor import HostRun, Outcome
 from ..model.fields import as_utc
 from ..secret import Secret
@@ -108,7 +108,7 @@ def assign(work: Work) -> Assignment:
 def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settlement:
     """Record the archive that Borg said it made. That the controller has seen it too is another job's."""
     if outcome.error is not None:
-        return Settlement(error=outcome.error, warnings=outcome.warnings)
+        return Settlement(error=_explained(outcome.error), warnings=outcome.warnings)
     if not outcome.archives:
         raise Refused(ErrorCode.UNPARSABLE, "the backup ended without naming an archive; look at the job's output")
     names = [archive.name for archive in outcome.archives]
@@ -122,7 +122,23 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
     warnings = list(outcome.warnings)
     if vault is not None and vault.client is None:
         warnings.append("this vault is shared: every client of it can read, and poison or delete, what others stored")
+    if vault is not None and vault.where.local:
+        warnings.append(
+            "this vault is a folder on the client itself: unless another machine's disk is mounted there, who loses "
+            "that machine loses data and backup together"
+        )
     return Settlement(warnings=tuple(warnings), archives=outcome.archives)
+
+
+def _explained(error: JobError) -> JobError:
+    """An error with what Borg on a client cannot know: which of both, key or passphrase, is not what it was."""
+    if error.code is not ErrorCode.WRONG_PASSPHRASE:
+        return error
+    return evolve(
+        error,
+        message=f"{error.message} It opened the vault when that was prepared: if nobody gave it another passphrase on "
+        "purpose, catalog(repository) finds out whether somebody changed the vault's key.",
+    )
 
 
 def _is_own(name: str, work: Work) -> bool:

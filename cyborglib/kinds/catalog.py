@@ -7,12 +7,15 @@ folder of a client, on that client.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from attrs import evolve
 
 from ..errors import ErrorCode, JobError
 from ..events import VaultSuspected
 from ..executor import HostRun, Outcome
+from ..model import Archive
 from ..secret import Secret
 from .hosts import become_secrets, borg_variables, client_host, controller_host
 from .prepare_repository import key_digest
@@ -83,28 +86,59 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
     if not isinstance(listed, list | tuple) or not all(isinstance(entry, Mapping) for entry in listed):
         raise Refused(ErrorCode.UNPARSABLE, "the listing of the vault cannot be read; nothing was changed by it")
     found = {str(entry.get("name")): str(entry.get("id")) for entry in listed}
+    return _compared(work, found, outcome.warnings)
+
+
+def _compared(work: Work, found: Mapping[str, str], warnings: tuple[str, ...]) -> Settlement:
+    """What the ids of the archives that were found, by their names, mean for those that we recorded."""
+    vault = work.vault
+    assert vault is not None
     there = [archive for archive in work.recorded if found.get(archive.name) == archive.borg_id]
     gone = [archive for archive in work.recorded if found.get(archive.name) != archive.borg_id]
-    confirmed = tuple(archive.id or 0 for archive in there if archive.confirmed_at is None)
-    vanished = [archive.name for archive in gone if archive.confirmed_at is not None]
-    if vanished:
+    # A person looked after those were missed, and lets the vault go on: told again, but no alarm any more.
+    accepted = [] if vault.suspect else [archive for archive in gone if archive.missing_at is not None]
+    news = [archive for archive in gone if archive not in accepted]
+    if accepted:
+        warnings += (f"still not in {vault.location}, as a listing told before: {_names(accepted)}",)
+    return evolve(
+        _missed(work, news),
+        warnings=warnings,
+        confirmed=_ids(archive for archive in there if archive.confirmed_at is None),
+        missing=_ids(archive for archive in news if archive.missing_at is None),
+        found=_ids(archive for archive in there if archive.missing_at is not None),
+    )
+
+
+def _missed(work: Work, archives: Sequence[Archive]) -> Settlement:
+    """Archives of ours that are not in the vault make it suspect."""
+    vault = work.vault
+    assert vault is not None
+    if not archives:
+        return Settlement()
+    if vanished := [archive for archive in archives if archive.confirmed_at is not None]:
+        many = len(vanished) > 1
         error = JobError(
             ErrorCode.ARCHIVES_VANISHED,
-            f"{len(vanished)} archive{'s' if len(vanished) > 1 else ''} that lay in {vault.location} "
-            f"{'are' if len(vanished) > 1 else 'is'} not there any more ({', '.join(sorted(vanished)[:5])}): somebody "
-            f"deleted or replaced {'them' if len(vanished) > 1 else 'it'}. Nothing is written to this vault any more; "
-            f"{DOCS}",
+            f"{len(vanished)} archive{'s' if many else ''} that lay in {vault.location} {'are' if many else 'is'} not "
+            f"there any more ({_names(vanished)}): somebody deleted or replaced {'them' if many else 'it'}. Nothing is "
+            f"written to this vault any more; {DOCS}",
         )
-        return _suspect(work, error, confirmed)
-    if gone:
-        names = ", ".join(sorted(archive.name for archive in gone)[:5])
+    else:
         error = JobError(
             ErrorCode.NOT_CONFIRMED,
-            f"the client said that it made {names}, but the controller does not find that in {vault.location}: "
-            f"do not count on this backup, and look at the Borg of that client. {DOCS}",
+            f"the client said that it made {_names(archives)}, but the controller does not find that in "
+            f"{vault.location}: do not count on this backup, and look at the Borg of that client. {DOCS}",
         )
-        return _suspect(work, error, confirmed)
-    return Settlement(warnings=outcome.warnings, confirmed=confirmed)
+    return _suspect(work, error)
+
+
+def _names(archives: Iterable[Archive]) -> str:
+    names = sorted(archive.name for archive in archives)
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _ids(archives: Iterable[Archive]) -> tuple[int, ...]:
+    return tuple(archive.id or 0 for archive in archives)
 
 
 def _changed(work: Work, told: Mapping[str, Any]) -> JobError | None:
@@ -126,7 +160,7 @@ def _changed(work: Work, told: Mapping[str, Any]) -> JobError | None:
     return None
 
 
-def _suspect(work: Work, error: JobError, confirmed: tuple[int, ...] = ()) -> Settlement:
+def _suspect(work: Work, error: JobError) -> Settlement:
     assert work.vault is not None
     event = VaultSuspected(vault=work.vault.id or 0, reason=error.message)
-    return Settlement(error=error, vault={"suspect": error.message}, confirmed=confirmed, events=(event,))
+    return Settlement(error=error, vault={"suspect": error.message}, events=(event,))

@@ -99,6 +99,9 @@ class Settlement:
     vault: Mapping[str, Any] = field(factory=dict)
     #: Ids of archives that the controller has now seen in the vault.
     confirmed: tuple[int, ...] = ()
+    #: Ids of archives that it now looked for and did not find, and of those that were missing and are there again.
+    missing: tuple[int, ...] = ()
+    found: tuple[int, ...] = ()
     #: What to tell besides the job's own end.
     events: tuple[Event, ...] = ()
 

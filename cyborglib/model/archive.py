@@ -19,7 +19,9 @@ class Archive:
     """A Borg archive that a successful job of ours made.
 
     `created_at` is when the backup began, `recorded_at` when Borg's answer was recorded, `confirmed_at`
-    when the controller itself saw this name and id in the vault; all by the controller's clock.
+    when the controller itself saw this name and id in the vault, `missing_at` when it looked and did not find
+    it (None again once it is found); all by the controller's clock. Count on an archive that is confirmed and
+    not missing, and on no other.
     `roots` pairs each folder that was backed up with the identity of the file system it was on.
     """
 
@@ -32,6 +34,7 @@ class Archive:
     created_at: datetime | None = field(default=None, converter=as_utc)
     recorded_at: datetime | None = field(default=None, converter=as_utc)
     confirmed_at: datetime | None = field(default=None, converter=as_utc)
+    missing_at: datetime | None = field(default=None, converter=as_utc)
     files: int = 0
     original_bytes: int = 0
     compressed_bytes: int = 0

@@ -273,6 +273,7 @@ archives = _table(
     Column("created_at", UTCDateTime),
     Column("recorded_at", UTCDateTime),
     Column("confirmed_at", UTCDateTime),
+    Column("missing_at", UTCDateTime),
     _must("files", Whole),
     _must("original_bytes", Whole),
     _must("compressed_bytes", Whole),

@@ -388,6 +388,35 @@ def test_what_of_ours_is_not_there_makes_the_vault_suspect(seen, code, confirmed
     assert ("older" if code == "archives_vanished" else "old") in settlement.error.message
 
 
+MISSED = evolve(CONFIRMED, missing_at=NOON)
+
+
+def test_what_is_missing_is_noted_once_and_alarms_until_a_person_looked():
+    first = settle("catalog", listed(), recorded=(CONFIRMED, RECORDED))
+    assert (first.error.code, first.missing) == ("archives_vanished", (7, 8))
+    suspect = evolve(VAULT, suspect=first.error.message)
+    second = settle("catalog", listed(RECORDED), recorded=(MISSED, RECORDED), vault=suspect)
+    assert (second.error.code, second.missing, second.confirmed) == ("archives_vanished", (), (8,))
+    accepted = settle("catalog", listed(RECORDED), recorded=(MISSED, RECORDED))
+    assert (accepted.error, accepted.vault, accepted.events, accepted.confirmed) == (None, {}, (), (8,))
+    [warning] = accepted.warnings
+    assert "older" in warning
+
+
+def test_a_further_loss_alarms_although_an_earlier_one_was_accepted():
+    another = evolve(CONFIRMED, name="another", borg_id="33" * 32, id=9)
+    settlement = settle("catalog", listed(), recorded=(MISSED, another))
+    assert (settlement.error.code, settlement.missing) == ("archives_vanished", (9,))
+    assert "another" in settlement.error.message
+    assert "older" not in settlement.error.message
+
+
+@pytest.mark.parametrize("suspect", ["", "something vanished"])
+def test_what_comes_back_is_missing_no_more(suspect):
+    settlement = settle("catalog", listed(MISSED), recorded=(MISSED,), vault=evolve(VAULT, suspect=suspect))
+    assert settlement == Settlement(found=(7,))
+
+
 @pytest.mark.parametrize(
     ("outcome", "code"),
     [

@@ -175,6 +175,7 @@ archives = st.builds(
     created_at=maybe(times),
     recorded_at=maybe(times),
     confirmed_at=maybe(times),
+    missing_at=maybe(times),
     files=whole,
     original_bytes=whole,
     compressed_bytes=whole,

@@ -337,6 +337,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("missing_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("files", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("original_bytes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("compressed_bytes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
