@@ -15,13 +15,15 @@ class ActionModule(HostAction):
     def work(self):
         setup = BorgSetup(self)
         here = setup.ensure(["borg"], ["ssh", "ssh-keygen"] if self.args["ssh"] else [])
-        return {
-            "changed": setup.changed,
-            "changes": setup.changes,
-            "notes": setup.notes,
-            "borg": here["borg"],
-            "borg_version": here["borg_version"],
-            "uid": here["uid"],
-            "home": here["home"],
-            "missing": here["missing"],
-        }
+        return self.told(
+            {
+                "changed": setup.changed,
+                "changes": setup.changes,
+                "notes": setup.notes,
+                "borg": here["borg"],
+                "borg_version": here["borg_version"],
+                "uid": here["uid"],
+                "home": here["home"],
+                "missing": here["missing"],
+            }
+        )

@@ -22,7 +22,7 @@ class ActionModule(HostAction):
 
     def work(self):
         facts = checked(self.ask_as_login("host_facts").get("facts"))
-        return {"changed": False, "facts": facts, "notes": notes(facts)}
+        return self.told({"changed": False, "facts": facts, "notes": notes(facts)})
 
 
 def checked(found):

@@ -82,16 +82,18 @@ class ActionModule(HostAction):
             )
         reply = self.ask("host_vault", **request)
         changes = setup.changes + texts(reply.get("changes"), 64, 1200, "a list of changes")
-        return {
-            "changed": setup.changed or truth(reply.get("changed"), "whether something was changed"),
-            "changes": changes,
-            "notes": setup.notes + texts(reply.get("warnings"), 64, 1200, "a list of warnings"),
-            "path": path(reply.get("path"), "the path of a vault"),
-            "tag": text(reply.get("tag"), 12, "a vault's tag", r"[0-9a-f]{12}"),
-            "busy": truth(reply.get("busy"), "whether the vault is in use"),
-            "borg": here["borg"],
-            "borg_version": here["borg_version"],
-        }
+        return self.told(
+            {
+                "changed": setup.changed or truth(reply.get("changed"), "whether something was changed"),
+                "changes": changes,
+                "notes": setup.notes + texts(reply.get("warnings"), 64, 1200, "a list of warnings"),
+                "path": path(reply.get("path"), "the path of a vault"),
+                "tag": text(reply.get("tag"), 12, "a vault's tag", r"[0-9a-f]{12}"),
+                "busy": truth(reply.get("busy"), "whether the vault is in use"),
+                "borg": here["borg"],
+                "borg_version": here["borg_version"],
+            }
+        )
 
     def _keys(self):
         """The keys, each parsed once more here: this is the last place before authorized_keys."""

@@ -101,6 +101,14 @@ class HostAction(AgentAction):
                 "install_failed", "The installation broke off without an answer; it said: %s" % said
             ) from problem
 
+    def told(self, result):
+        """The task's result; in a run without the library its `changes` and `notes` are shown as well."""
+        if self.control is None:
+            verb = "would" if self.check else "did"
+            self.say_lines(["%s %s" % (verb, change) for change in result.get("changes", ())])
+            result["warnings"] = list(result.get("notes", ()))
+        return result
+
     def say_lines(self, lines):
         """Lines for people."""
         if self.control is not None:

@@ -72,9 +72,7 @@ APT_INSTALL = (
 def test_apt() -> None:
     assert argvs("apt-get") == [APT_INSTALL]
     assert argvs("apt-get", refresh=True) == argvs("apt-get", update=True) == [APT + "update", APT_INSTALL]
-    assert all(
-        env == {"DEBIAN_FRONTEND": "noninteractive"} for _, env in INSTALL.steps_of("apt-get", ["x"], True, True)
-    )
+    assert all(env["DEBIAN_FRONTEND"] == "noninteractive" for _, env in INSTALL.steps_of("apt-get", ["x"], True, True))
 
 
 def test_dnf() -> None:

@@ -82,7 +82,7 @@ def test_24_clients_at_once(play: Player, host_factory: HostFactory) -> None:
     ]
     done = play(web, tasks, others=[nas], host_vars=variables, names=names).good()
     results = [done.result("repository_host", name) for name in names]
-    assert sum("made the account borg" in result["changes"] for result in results) == 1
+    assert sum("make the account borg" in result["changes"] for result in results) == 1
     assert done.output.count("Setting up borgbackup") == 1
     lines = nas.read("/var/lib/borg/.ssh/authorized_keys").splitlines()
     assert len(lines) == 24

@@ -42,7 +42,7 @@ def ensure_account(name, check, changes):
             "make the account yourself." % (name, home)
         )
         raise Refused("invalid", message)
-    changes.append("made the account %s" % name)
+    changes.append("make the account %s" % name)
     if check:
         return None
     make_account(name, home)

@@ -124,7 +124,7 @@ def edit_keys(entry, home, path, add, remove, check, changes, warnings):
     below_home = folder_path == home or folder_path.startswith(home + "/")
     if below_home and entry.pw_uid != 0:
         if os.fstat(folder).st_uid != 0 or not os.fstat(folder).st_mode & stat.S_IXOTH:
-            changes.append("gave %s to root" % shown(folder_path))
+            changes.append("give %s to root" % shown(folder_path))
             if not check:
                 os.fchown(folder, 0, 0)
                 os.fchmod(folder, 0o755)
@@ -137,7 +137,7 @@ def edit_keys(entry, home, path, add, remove, check, changes, warnings):
     right = status is not None and status.st_uid == 0 and stat.S_IMODE(status.st_mode) == mode
     if after == (before or b"") and (right or before is None):
         return
-    changes.append("changed the keys in %s" % shown(path))
+    changes.append("change the keys in %s" % shown(path))
     if not check:
         write_whole(folder, name, after, mode)
 

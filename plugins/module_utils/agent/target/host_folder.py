@@ -31,14 +31,14 @@ def ensure_folder(path, entry, account, check, changes, warnings):
         check_folder(parent, name, uid, account, path, changes)
         return
     if not os.path.isdir(parent):
-        changes.append("made the folder %s" % shown(parent))
+        changes.append("make the folder %s" % shown(parent))
     folder = open_way(parent, True, owner=(uid, entry.pw_gid), mode=0o700, trusted=(uid,))
     status = os.fstat(folder)
     own_vault(folder, name, uid, account, path)
     if status.st_uid != uid and not os.path.lexists(path):
         made = open_way(path, True, owner=(uid, entry.pw_gid), mode=0o700, trusted=(uid,))
         os.close(made)
-        changes.append("made the folder %s" % shown(path))
+        changes.append("make the folder %s" % shown(path))
     elif status.st_uid == uid and status.st_mode & 0o077:
         warnings.append(
             "%s can be read by other accounts (mode %04o); chmod 0700 it."
@@ -69,8 +69,8 @@ def check_folder(parent, name, uid, account, path, changes):
     except Refused as error:
         if error.error["code"] != "missing":
             raise
-        changes.append("made the folder %s" % shown(parent))
+        changes.append("make the folder %s" % shown(parent))
         return
     own_vault(folder, name, uid, account, path)
     if os.fstat(folder).st_uid != uid and not os.path.lexists(path):
-        changes.append("made the folder %s" % shown(path))
+        changes.append("make the folder %s" % shown(path))

@@ -55,7 +55,8 @@ def steps_of(manager, packages, refresh, update):
     :param update: bring what is installed up to date
     """
     if manager == "apt-get":
-        env = {"DEBIAN_FRONTEND": "noninteractive"}
+        # Nobody is there to be asked; and which services are restarted is not for us to say.
+        env = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_MODE": "l"}
         install = [*APT, "install", *APT_INSTALL, *packages]
         return ([([*APT, "update"], env)] if refresh or update else []) + [(install, env)]
     if manager == "dnf":

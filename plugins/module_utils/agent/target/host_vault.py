@@ -105,10 +105,10 @@ def ensure(work):
         work.below("closed")
         if read_whole(vaults, work.tag, 65536) != data:
             write_whole(vaults, work.tag, data, 0o644)
-            work.changes.append("wrote how vault %d is served" % work.vault)
+            work.changes.append("write how vault %d is served" % work.vault)
         own_lock(locks, work.tag, entry)
     elif read_known(work.tag) != data:
-        work.changes.append("wrote how vault %d is served" % work.vault)
+        work.changes.append("write how vault %d is served" % work.vault)
     if entry is not None:
         # A key of this vault under another name stays: a vault that clients share has one for each of them.
         work.edit(lines, None)
@@ -149,7 +149,7 @@ def ensure_wrapper(text, check, changes):
         found, mode = None, 0
     if found == data and mode == 0o755:
         return
-    changes.append("installed %s" % WRAPPER)
+    changes.append("install %s" % WRAPPER)
     if not check:
         write_whole(open_way(path, True), name, data, 0o755)
         restore_labels(path)
@@ -178,7 +178,7 @@ def remove(work):
     for place in ("vaults", "closed", "locks"):
         path = "%s/%s/%s" % (STATE, place, work.tag)
         if os.path.lexists(path):
-            work.changes.append("removed %s" % path)
+            work.changes.append("remove %s" % path)
             if not work.check:
                 os.unlink(path)
 
@@ -187,7 +187,7 @@ def close(work):
     """Clients are refused from now on. ``busy`` says whether somebody is at work still."""
     path = "%s/closed/%s" % (STATE, work.tag)
     if not os.path.lexists(path):
-        work.changes.append("closed the vault to its clients")
+        work.changes.append("close the vault to its clients")
         if not work.check:
             write_whole(work.below("closed"), work.tag, b"", 0o644)
     work.busy = is_busy(work.tag)
@@ -196,7 +196,7 @@ def close(work):
 def reopen(work):
     path = "%s/closed/%s" % (STATE, work.tag)
     if os.path.lexists(path):
-        work.changes.append("opened the vault to its clients")
+        work.changes.append("open the vault to its clients")
         if not work.check:
             os.unlink(path)
     work.busy = is_busy(work.tag)
