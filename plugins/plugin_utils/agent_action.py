@@ -56,6 +56,10 @@ class AgentAction(ActionBase):
         """Do it: gives the task's result, or raises `Failure`. `self.args` are the validated arguments."""
         raise NotImplementedError
 
+    def arguments(self):
+        """The validated arguments of the task."""
+        return self.validate_argument_spec(self.ARGUMENTS)[1]
+
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         self.vars = task_vars or {}
@@ -66,7 +70,7 @@ class AgentAction(ActionBase):
         self._exchanging = False
         try:
             try:
-                _, self.args = self.validate_argument_spec(self.ARGUMENTS)
+                self.args = self.arguments()
                 self.control = Control.connect(self.vars.get("cyborg_job"), self.vars.get("cyborg_attempt"))
                 if self.control is not None and self.control.canceled:
                     raise Canceled("The job was canceled before its work on the host began.")

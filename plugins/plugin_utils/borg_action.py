@@ -13,7 +13,7 @@ import re
 from ansible.errors import AnsibleConnectionFailure
 from ansible.utils.display import Display
 from ansible_collections.cyborg.backup.plugins.module_utils.agent import AgentError
-from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_answers, borg_argv
+from ansible_collections.cyborg.backup.plugins.plugin_utils import arguments, borg_answers, borg_argv
 from ansible_collections.cyborg.backup.plugins.plugin_utils.agent_action import AgentAction
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Canceled, Failure
 
@@ -29,7 +29,7 @@ VAULT = {
     "lock_wait": {"type": "int", "default": 600},
     "connect_timeout": {"type": "int", "default": 10},
     "base_dir": {"type": "str", "default": ""},
-    "borg": {"type": "str", "default": "borg"},
+    "program": {"type": "str", "default": "borg"},
     "final": {"type": "bool", "default": False},
 }
 #: Bytes of a command's output in one exchange, and altogether: a listing of 100 000 archives has 25 MB.
@@ -44,6 +44,18 @@ class BorgAction(AgentAction):
     def borg(self):
         """Do it: {"archives", "stats", "facts", "warnings", "result"}; `result` is the task's, the rest the job's."""
         raise NotImplementedError
+
+    def arguments(self):
+        """The arguments of the task; what is left out is taken from the variable `borg_<argument>`, if there is one.
+
+        Thirty arguments that only name a variable each would be thirty templates to compile, for each host anew: a
+        third of what the controller does for a backup.
+        """
+        given = dict(self._task.args)
+        for name in self.ARGUMENTS:
+            if name not in given and "borg_" + name in self.vars:
+                given[name] = self._templar.template(self.vars["borg_" + name])
+        return arguments.validated(given, self.ARGUMENTS)
 
     def work(self):
         self._commands = []
@@ -88,7 +100,7 @@ class BorgAction(AgentAction):
 
         The main call of a job has no step. `asked` goes to the agent's `start`.
         """
-        argv = [self.args["borg"], *argv[1:]]
+        argv = [self.args["program"], *argv[1:]]
         request = dict(self._vault(), timeout=self.timeout(), grace=5, **asked)
         first = not self._commands
         self._commands.append(step)
