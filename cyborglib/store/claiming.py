@@ -13,13 +13,13 @@ from datetime import datetime
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, insert, literal_column, select, text, update
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import Connection, bindparam, insert, select, text, update
 
 from ..model import Job, JobStatus
 from . import leases, schema
-from .reading import PAGE, pages
-from .schema import LATER, READY
+from .reading import pages
+from .schema import READY
+from .types import Whole
 
 
 @frozen
@@ -30,15 +30,46 @@ class Claim:
     fence: int
 
 
-#: Literals, not parameters: only so the databases see that the partial indexes fit.
-_PENDING: ColumnElement[bool] = schema.jobs.c.status == literal_column("'pending'")
-
+_jobs, _keys = schema.jobs.c, schema.job_keys.c
+# Built once: a claim is asked for every second, and building its statements took half of its time.
+#: Pending, said so that no index on the status is tried: the one on `not_before` is the short one.
+_LATER = (_jobs.not_before <= bindparam("now"), text("parked IS NULL AND status || '' = 'pending'"))
+_SOMEBODY_AT_THE_DOOR = select(_jobs.id).where(_jobs.parked == READY).limit(1)
+_SOMEBODYS_TIME_CAME = select(_jobs.id).where(*_LATER).limit(1)
+_COME_TO_THE_DOOR = update(schema.jobs).where(*_LATER).values(parked=READY)
+_HELD = select(schema.holds.c.key, schema.holds.c.exclusive)
+_IN_LINE = select(_jobs.id, _jobs.parked)
+_AT = _IN_LINE.where(_jobs.parked == bindparam("place")).order_by(_jobs.id).limit(bindparam("look"))
+_READERS_AT = _AT.join(schema.job_keys, _keys.job == _jobs.id).where(
+    _keys.key == bindparam("place"), _keys.exclusive.is_(False)
+)
+_OF = _IN_LINE.where(_jobs.parked.is_not(None), _jobs.id.in_(bindparam("ids", expanding=True)))
+_KEYS = select(_keys.job, _keys.key, _keys.exclusive).where(_keys.job.in_(bindparam("ids", expanding=True)))
+_PARK = update(schema.jobs).where(_jobs.id.in_(bindparam("ids", expanding=True))).values(parked=bindparam("place"))
+_TAKE = (
+    update(schema.jobs)
+    .where(_jobs.id.in_(bindparam("ids", expanding=True)))
+    .values(
+        status=JobStatus.STARTING,
+        attempt=_jobs.attempt + 1,
+        fence=_jobs.fence + 1,
+        owner=bindparam("engine"),
+        lease_until=leases.until(bindparam("seconds", type_=Whole)),
+        parked=None,
+        reason="",
+        error=None,
+        progress=None,
+        started_at=None,
+        not_before=None,
+    )
+)
+#: The keys at which jobs are parked, each found by one step through the index that is the line.
 _PARKED_AT = text(
     """
     WITH RECURSIVE places(place) AS (
-        SELECT min(parked) FROM cyborg_jobs WHERE status = 'pending' AND parked > ''
+        SELECT (SELECT parked FROM cyborg_jobs WHERE parked > '' ORDER BY parked LIMIT 1)
         UNION ALL
-        SELECT (SELECT min(parked) FROM cyborg_jobs WHERE status = 'pending' AND parked > places.place)
+        SELECT (SELECT parked FROM cyborg_jobs WHERE parked > places.place ORDER BY parked LIMIT 1)
         FROM places WHERE places.place IS NOT NULL
     )
     SELECT place FROM places WHERE place IS NOT NULL
@@ -48,32 +79,32 @@ _PARKED_AT = text(
 
 def idle(connection: Connection, now: datetime) -> bool:
     """True if nothing may start, asked without a lock: no job stands at the door, and no parked one's key is free."""
-    table = schema.jobs.c
-    if connection.scalar(select(table.id).where(_PENDING, table.parked == READY).limit(1)) is not None:
+    if connection.scalar(_SOMEBODY_AT_THE_DOOR) is not None:
         return False
-    late = text("status = 'pending' AND not_before IS NOT NULL")
-    later = select(table.id).where(late, table.parked == LATER, table.not_before <= now)
-    if connection.scalar(later.limit(1)) is not None:
+    if connection.scalar(_SOMEBODYS_TIME_CAME, {"now": now}) is not None:
         return False
     held = _held(connection)
-    return not any(place not in held or not held[place] for place in connection.scalars(_PARKED_AT) if place != LATER)
+    return not any(place not in held or not held[place] for place in connection.scalars(_PARKED_AT))
 
 
 def claim_some(
-    connection: Connection, owner: str, limit: int, now: datetime, lease: int, only: Sequence[int] | None
+    connection: Connection,
+    owner: str,
+    limit: int,
+    now: datetime,
+    lease: int,
+    *,
+    look: int,
+    only: Sequence[int] | None,
 ) -> tuple[list[int], bool]:
-    """Take up to `limit` jobs; gives their ids, and whether there may be more to look at.
+    """Take up to `limit` jobs, looking at `look` of those at the door; gives their ids, and whether to look on.
 
-    `only` limits it to some jobs, in this order; at most `PAGE` of them.
+    `only` limits it to some jobs; at most `reading.PAGE` of them.
     """
-    table = schema.jobs
-    late = text("status = 'pending' AND not_before IS NOT NULL")
-    connection.execute(
-        update(table).where(late, table.c.parked == LATER, table.c.not_before <= now).values(parked=READY)
-    )
+    connection.execute(_COME_TO_THE_DOOR, {"now": now})
     held = _held(connection)
-    candidates, more = _candidates(connection, held, limit, only)
-    keys = _keys(connection, list(candidates))
+    candidates, more = _candidates(connection, held, limit, look, only)
+    keys = _keys_of(connection, list(candidates))
     taken: list[int] = []
     parked: dict[str, list[int]] = defaultdict(list)
     for job in sorted(candidates):
@@ -88,31 +119,26 @@ def claim_some(
         elif in_the_way != candidates[job]:
             parked[in_the_way].append(job)
     for key, ids in parked.items():
-        connection.execute(update(table).where(table.c.id.in_(ids)).values(parked=key))
+        connection.execute(_PARK, {"ids": ids, "place": key})
     if taken:
         _take(connection, taken, owner, lease, keys)
     return taken, more and (bool(taken) or bool(parked))
 
 
 def _candidates(
-    connection: Connection, held: Mapping[str, bool], limit: int, only: Sequence[int] | None
+    connection: Connection, held: Mapping[str, bool], limit: int, look: int, only: Sequence[int] | None
 ) -> tuple[dict[int, str], bool]:
     """Jobs to look at, with where they are parked; and whether there were more than are looked at in one go."""
-    table, keys = schema.jobs.c, schema.job_keys.c
-    query = select(table.id, table.parked).where(_PENDING, table.parked != LATER)
     if only is not None:
-        return dict(connection.execute(query.where(table.id.in_(only))).all()), False
-    door = select(table.id, table.parked).where(_PENDING, table.parked == READY).order_by(table.id).limit(PAGE)
-    found: dict[int, str] = dict(connection.execute(door).all())
-    more = len(found) == PAGE
+        return dict(connection.execute(_OF, {"ids": only}).all()), False
+    found: dict[int, str] = dict(connection.execute(_AT, {"place": READY, "look": look}).all())
+    more = len(found) == look
     for place in connection.scalars(_PARKED_AT).all():
-        if place == LATER or held.get(place, False):
+        if held.get(place, False):
             continue  # held alone: nobody parked there can start
-        there = select(table.id, table.parked).where(_PENDING, table.parked == place)
-        if place in held:  # by readers: other readers may join them
-            readers = (keys.key == place, keys.exclusive.is_(False))
-            there = there.join(schema.job_keys, keys.job == table.id).where(*readers)
-        heads = connection.execute(there.order_by(table.id).limit(limit + 1)).all()
+        # Where readers hold it, other readers may join them.
+        query = _READERS_AT if place in held else _AT
+        heads = connection.execute(query, {"place": place, "look": limit + 1}).all()
         found.update(heads)
         more = more or len(heads) > limit
     return found, more
@@ -120,19 +146,16 @@ def _candidates(
 
 def _held(connection: Connection) -> dict[str, bool]:
     """The keys that are held, by all engines; True where it is held alone."""
-    table = schema.holds.c
     held: dict[str, bool] = {}
-    for key, exclusive in connection.execute(select(table.key, table.exclusive)):
+    for key, exclusive in connection.execute(_HELD):
         held[key] = held.get(key, False) or exclusive
     return held
 
 
-def _keys(connection: Connection, ids: Sequence[int]) -> dict[int, list[tuple[str, bool]]]:
-    table = schema.job_keys.c
+def _keys_of(connection: Connection, ids: Sequence[int]) -> dict[int, list[tuple[str, bool]]]:
     found: dict[int, list[tuple[str, bool]]] = {job: [] for job in ids}
     for page in pages(ids):
-        query = select(table.job, table.key, table.exclusive).where(table.job.in_(page)).order_by(table.job, table.key)
-        for job, key, exclusive in connection.execute(query):
+        for job, key, exclusive in connection.execute(_KEYS, {"ids": page}):
             found[job].append((key, exclusive))
     return found
 
@@ -140,24 +163,7 @@ def _keys(connection: Connection, ids: Sequence[int]) -> dict[int, list[tuple[st
 def _take(
     connection: Connection, ids: Sequence[int], owner: str, lease: int, keys: Mapping[int, Iterable[tuple[str, bool]]]
 ) -> None:
-    table = schema.jobs
-    connection.execute(
-        update(table)
-        .where(table.c.id.in_(ids))
-        .values(
-            status=JobStatus.STARTING,
-            attempt=table.c.attempt + 1,
-            fence=table.c.fence + 1,
-            owner=owner,
-            lease_until=leases.until(lease),
-            parked=READY,
-            reason="",
-            error=None,
-            progress=None,
-            started_at=None,
-            not_before=None,
-        )
-    )
+    connection.execute(_TAKE, {"ids": ids, "engine": owner, "seconds": lease})
     rows: list[dict[str, Any]] = [
         {"job": job, "key": key, "exclusive": exclusive} for job in ids for key, exclusive in keys[job]
     ]

@@ -9,15 +9,18 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, func, select, text, update
 
 from ..errors import ErrorCode, Invalid, JobError, StoreError
-from ..model import Archive, Job, JobStatus, Progress, Stats
+from ..model import Archive, Job, Progress, Stats
 from ..planning import Key, NewJob
 from . import claiming, leases, queueing, saying, schema, transitions
 from .claiming import Claim
 from .database import Database
 from .mapped import JOBS
 from .reading import ReadShelf, pages
-from .schema import LATER, READY
+from .schema import READY
 
+#: At how many jobs beyond those asked for a claim looks at first, and at how many at most at a time: most
+#: claims find what they want at once, and a long line of jobs that cannot start is gone through in few steps.
+FIRST_LOOK, LONGEST_LOOK = 10, 2000
 _ACTIVE = text(schema.ACTIVE)
 _UNFINISHED = text(schema.UNFINISHED)
 
@@ -98,13 +101,15 @@ class JobShelf(ReadShelf[Job]):
         with self._database.reading() as connection:
             if limit <= 0 or claiming.idle(connection, now):
                 return []
-        rounds = [None] if only is None else pages(sorted(only))
-        for page in rounds:
+        look = FIRST_LOOK + limit
+        for page in [None] if only is None else pages(sorted(only)):
             more = True
             while more and len(taken) < limit:
+                left = limit - len(taken)
                 with self._database.transaction() as connection:
-                    got, more = claiming.claim_some(connection, owner, limit - len(taken), now, lease, page)
+                    got, more = claiming.claim_some(connection, owner, left, now, lease, look=look, only=page)
                 taken += got
+                look = min(2 * look, LONGEST_LOOK)
         return self._claims(taken)
 
     def started(self, id: int, fence: int) -> Job:
@@ -269,21 +274,15 @@ class JobShelf(ReadShelf[Job]):
     def _claims(self, ids: Sequence[int]) -> list[Claim]:
         """Jobs just taken. One whose row cannot be used is failed at once, or nobody would ever work or end it."""
         with self._database.reading() as connection:
-            fences = self._fences(connection, ids)
-            claims = [Claim(job, fences[job.id or 0]) for job in self._of(connection, ids)]
+            rows = {row["id"]: row for page in pages(ids) for row in self._rows(connection, schema.jobs.c.id.in_(page))}
+            jobs = self._values(connection, [rows[job] for job in ids])
+        claims = [Claim(job, rows[job.id or 0]["fence"]) for job in jobs]
         for lost in set(ids) - {claim.job.id for claim in claims}:
             try:
                 self.get(lost)
             except StoreError as error:
-                self.fail(lost, fences[lost], JobError(ErrorCode.INTERNAL, str(error), permanent=True))
+                self.fail(lost, rows[lost]["fence"], JobError(ErrorCode.INTERNAL, str(error), permanent=True))
         return claims
-
-    def _fences(self, connection: Connection, ids: Sequence[int]) -> dict[int, int]:
-        table = schema.jobs.c
-        found: dict[int, int] = {}
-        for page in pages(ids):
-            found |= connection.execute(select(table.id, table.fence).where(table.id.in_(page))).all()
-        return found
 
     def _spread(self, ids: Iterable[int], source: Any, target: Any) -> set[int]:
         seen = set(ids)
@@ -300,11 +299,11 @@ class JobShelf(ReadShelf[Job]):
         after = self._linked(connection, ids, schema.job_after.c.job, schema.job_after.c.needs)
         archives = self._linked(connection, ids, schema.archives.c.job, schema.archives.c.id)
         done = [{**row, "after": after[row["id"]], "archives": archives[row["id"]]} for row in rows]
-        places = {row["parked"] for row in done if row["status"] is JobStatus.PENDING} - {READY, LATER}
+        places = {row["parked"] for row in done} - {READY, None}
         if places:
             reasons = saying.reasons(connection, places)
             for row in done:
-                if row["status"] is JobStatus.PENDING and row["parked"] in reasons:
+                if row["parked"] in reasons:
                     row["reason"] = reasons[row["parked"]]
         return done
 

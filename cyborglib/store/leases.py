@@ -20,7 +20,7 @@ _ACTIVE = text(schema.ACTIVE)
 OVER = schema.jobs.c.lease_until < database_ms()
 
 
-def until(seconds: int) -> Any:
+def until(seconds: Any) -> Any:
     """The end of a lease that begins now, in SQL."""
     return database_ms() + seconds * 1000
 

@@ -17,7 +17,7 @@ from ..sealing import Sealer
 from . import schema
 from .mapped import JOBS, fields_of
 from .reading import pages
-from .schema import LATER, READY
+from .schema import READY
 from .titles import title, why_not
 
 _REFERENCES = {
@@ -220,7 +220,7 @@ def _insert(connection: Connection, jobs: Sequence[Job]) -> list[int]:
         return []
     rows = []
     for job in jobs:
-        parked = LATER if job.not_before is not None else READY
+        parked = READY if job.status is JobStatus.PENDING and job.not_before is None else None
         rows.append(JOBS.row(fields_of(job)) | {"fence": 0, "owner": None, "lease_until": None, "parked": parked})
         del rows[-1]["id"]
     statement = insert(schema.jobs).returning(schema.jobs.c.id, sort_by_parameter_order=True)

@@ -15,6 +15,7 @@ from .database import Database
 from .mapped import Mapped
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 logger = logging.getLogger("cyborglib")
 
 #: How many rows are read at a time; also the limit of ids in one statement.
@@ -120,13 +121,12 @@ class ReadShelf(Generic[T]):
         return _is(self._table.c[name], value)
 
     def _select(self, connection: Connection, *conditions: ColumnElement[bool] | TextClause) -> list[T]:
+        rows = self._rows(connection, *conditions)
+        return [value for page in pages(rows) for value in self._values(connection, page)]
+
+    def _rows(self, connection: Connection, *conditions: ColumnElement[bool] | TextClause) -> Sequence[RowMapping]:
         query = select(self._table).where(*conditions).order_by(self._table.c.id)
-        rows = connection.execute(query).mappings().all()
-        return [
-            value
-            for start in range(0, len(rows), PAGE)
-            for value in self._values(connection, rows[start : start + PAGE])
-        ]
+        return connection.execute(query).mappings().all()
 
     def _values(self, connection: Connection, rows: Sequence[RowMapping]) -> list[T]:
         found = []
@@ -153,9 +153,9 @@ class ReadShelf(Generic[T]):
             ) from error
 
 
-def pages(ids: Sequence[int]) -> list[Sequence[int]]:
-    """Ids in portions that one statement takes."""
-    return [ids[start : start + PAGE] for start in range(0, len(ids), PAGE)]
+def pages(items: Sequence[Item]) -> list[Sequence[Item]]:
+    """Ids or rows in portions that one statement takes."""
+    return [items[start : start + PAGE] for start in range(0, len(items), PAGE)]
 
 
 def _is(column: ColumnElement[Any], value: Any) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, MetaData, String, Table, func, text
+from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKey, Index, MetaData, String, Table, func, text
 
 from ..errors import JobError
 from ..model import JobKind, JobStatus, Progress, Retention, Stats, Variables
@@ -28,10 +28,10 @@ metadata = MetaData(
 #: Jobs that are not finished; as SQL with literals, since only so a partial index is used.
 UNFINISHED = "status IN ('waiting', 'pending', 'starting', 'running')"
 ACTIVE = "status IN ('starting', 'running')"
-PENDING = "status = 'pending'"
 
-#: Where a pending job stands in line: at the door, not yet (`not_before`), or at the key of this name.
-READY, LATER = "", "@later"
+#: A pending job stands in line at the door, which is this, or is parked at the key of a name. Jobs that are
+#: not pending, or whose `not_before` has not come, stand nowhere: NULL.
+READY = ""
 
 
 def _plain(value: Any) -> Any:
@@ -232,7 +232,8 @@ jobs = _table(
     _must("fence", Whole),
     Column("owner", Plain),
     Column("lease_until", Whole),
-    _must("parked", Plain),
+    Column("parked", Plain),
+    CheckConstraint("parked IS NULL OR status = 'pending'", name="ck_cyborg_jobs_parked"),
 )
 
 #: A job waits until those it needs are successful.
@@ -343,8 +344,8 @@ _index("ix_cyborg_archives_policy_client", archives.c.policy, archives.c.client)
 _index("ix_cyborg_archives_client", archives.c.client)
 _index("uq_cyborg_invitations_token", invitations.c.token, unique=True)
 # The line of those that may start, and what parks them; the order is that of ids.
-_index("ix_cyborg_jobs_line", jobs.c.parked, jobs.c.id, where=PENDING)
-_index("ix_cyborg_jobs_later", jobs.c.not_before, where=PENDING + " AND not_before IS NOT NULL")
+_index("ix_cyborg_jobs_line", jobs.c.parked, jobs.c.id, where="parked IS NOT NULL")
+_index("ix_cyborg_jobs_later", jobs.c.not_before, where="not_before IS NOT NULL")
 _index("ix_cyborg_jobs_active", jobs.c.owner, jobs.c.lease_until, where=ACTIVE)
 # Two engines never make the same backup twice: neither for one moment nor beside an unfinished one.
 _index(

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, case, delete, insert, select, text, update
 
 from ..errors import AlreadyExists, InvalidTransition, JobError, NotFound
 from ..model import Archive, JobStatus, Stats
 from . import schema
 from .mapped import ARCHIVES, fields_of
 from .reading import pages
-from .schema import LATER, READY
+from .schema import READY
 from .titles import title, why_not
 
 _ACTIVE = text(schema.ACTIVE)
@@ -79,7 +79,7 @@ def fail(
     again = {
         "status": JobStatus.PENDING,
         "not_before": retry_at,
-        "parked": LATER,
+        "parked": None,
         "owner": None,
         "lease_until": None,
         "reason": "is tried again after it failed",
@@ -121,7 +121,7 @@ def cancel(connection: Connection, id: int, now: datetime) -> list[int]:
 
 
 def _ended(now: datetime) -> dict[str, Any]:
-    return {"ended_at": now, "owner": None, "lease_until": None, "not_before": None, "parked": READY}
+    return {"ended_at": now, "owner": None, "lease_until": None, "not_before": None, "parked": None}
 
 
 def _try_step(connection: Connection, id: int, guard: Any, values: dict[str, Any], fence: int | None = None) -> bool:
@@ -201,6 +201,8 @@ def _wake(connection: Connection, id: int) -> list[int]:
             else {
                 "status": JobStatus.PENDING,
                 "reason": "",
+                # With a time of its own it comes into line when that has come.
+                "parked": case((jobs.c.not_before.is_(None), READY)),
             }
         )
         connection.execute(update(jobs).where(jobs.c.id == one).values(values))

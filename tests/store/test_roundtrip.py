@@ -116,7 +116,7 @@ def test_every_field_of_a_job_comes_back(kept: Store, job: Job) -> None:
     """Written past the verbs, which set many of the fields themselves."""
     with undone(kept), kept.transaction() as connection:
         fields = fields_of(job)
-        row = JOBS.row(fields) | {"fence": 0, "parked": ""}
+        row = JOBS.row(fields) | {"fence": 0}
         del row["id"]
         number = connection.execute(insert(schema.jobs).values(row).returning(schema.jobs.c.id)).scalar_one()
         sealed = JOBS.sealed_row(fields, number, kept._database.sealer)

@@ -85,7 +85,8 @@ def upgrade() -> None:
         sa.Column("fence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("owner", sa.Text(), nullable=True),
         sa.Column("lease_until", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("parked", sa.Text(), nullable=False),
+        sa.Column("parked", sa.Text(), nullable=True),
+        sa.CheckConstraint("parked IS NULL OR status = 'pending'", name="ck_cyborg_jobs_parked"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cyborg_jobs")),
         sqlite_autoincrement=True,
     )
@@ -103,16 +104,16 @@ def upgrade() -> None:
         "cyborg_jobs",
         ["not_before"],
         unique=False,
-        sqlite_where=sa.text("status = 'pending' AND not_before IS NOT NULL"),
-        postgresql_where=sa.text("status = 'pending' AND not_before IS NOT NULL"),
+        sqlite_where=sa.text("not_before IS NOT NULL"),
+        postgresql_where=sa.text("not_before IS NOT NULL"),
     )
     op.create_index(
         "ix_cyborg_jobs_line",
         "cyborg_jobs",
         ["parked", "id"],
         unique=False,
-        sqlite_where=sa.text("status = 'pending'"),
-        postgresql_where=sa.text("status = 'pending'"),
+        sqlite_where=sa.text("parked IS NOT NULL"),
+        postgresql_where=sa.text("parked IS NOT NULL"),
     )
     op.create_index("ix_cyborg_jobs_policy", "cyborg_jobs", ["policy", "client", "id"], unique=False)
     op.create_index("ix_cyborg_jobs_status", "cyborg_jobs", ["status", "id"], unique=False)
