@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from attrs import evolve
+
 from . import planning
 from .errors import Disabled, Invalid
 from .model import Client, Job, JobKind, Policy, Repository, Variables, Vault
@@ -105,7 +107,8 @@ def relaunch(store: Store, job: Job) -> Queued:
             planned.append(_catalog(store, repository, vault, launched_by="relaunch", job=job))
         elif job.kind is JobKind.RESTORE and job.archive is not None:
             archive = store.archives.get(job.archive)
-            planned.append(planning.restore(archive, repository, vault, client, store.settings, options=job.options))
+            again = planning.restore(archive, repository, vault, client, store.settings, options=job.options)
+            planned.append(evolve(again, job=evolve(again.job, launched_by="relaunch")))
         else:
             raise Invalid(f"job {job.id} ({job.title}) cannot be launched again")
         return store.jobs.queue(planned)

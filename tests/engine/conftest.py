@@ -58,21 +58,11 @@ def in_hand(opened: Callable[..., cy.Cyborg], clock: FixedClock) -> Callable[...
     """A fleet whose runs the test drives itself; everything is ready, and there are no listings."""
 
     def make(*, clients: int = 1, bind: Any = "sqlite://", **policy: Any) -> InHand:
-        executor: Any = FakeExecutor()
-
-        class Both:
-            """First what makes ready, then the test's own."""
-
-            def execute(self, run: cy.Run, control: cy.Control) -> None:
-                executor.execute(run, control)
-
-            def close(self) -> None:
-                executor.close()
-
-        found = InHand(opened(bind, executor=Both(), clock=clock), clients, **policy)
+        executor = ByHand()
+        found = InHand(opened(bind, executor=executor, clock=clock), clients, **policy)
         found.ready()
         found.set(catalog=False)
-        found.executor = executor = ByHand()
+        found.executor = executor
         return found
 
     return make

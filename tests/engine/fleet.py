@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 import cyborglib as cy
+from cyborglib import launching
 from cyborglib.executor import ArchiveMade, Control, HostRun, Run
 
 #: Seconds after which a test that waits for something has failed: long, as the machine may be busy.
@@ -33,9 +34,12 @@ class Fleet:
         return self.cyborg.policies.add(cy.Policy(name, **values))  # type: ignore[arg-type]
 
     def ready(self) -> Fleet:
-        """Everything prepared, so that a launch is a backup and its listing."""
-        self.cyborg.finish(self.cyborg.prepare(self.repository))
-        self.told.clear()
+        """As if everything had been prepared, so that a launch is a backup and its listing."""
+        store = self.cyborg._store
+        for client in self.clients:
+            vault = launching.vault_of(store, self.repository, client, self.cyborg._clock())
+            store.vaults.observe(vault.id, ready=True, borg_id=f"{vault.id:064x}")
+            store.clients.observe(client.id, ready=True, access=(vault.id,))
         return self
 
     def set(self, **settings: object) -> None:
@@ -44,7 +48,8 @@ class Fleet:
     def of(self, job: cy.Job | int) -> list[str]:
         """The names of the events of one job, in order."""
         number = job if isinstance(job, int) else job.id
-        return [type(event).__name__ for event in self.told if isinstance(event, cy.JobEvent) and event.job.id == number]
+        mine = [event for event in self.told if isinstance(event, cy.JobEvent) and event.job.id == number]
+        return [type(event).__name__ for event in mine]
 
     def statuses(self) -> dict[str, int]:
         found: dict[str, int] = {}

@@ -42,7 +42,7 @@ def put(outbox: Outbox, *events: cy.Event) -> None:
 def test_nothing_is_told_of_what_was_not_committed(events, outbox):
     heard = []
     events.on(cy.Event)(heard.append)
-    with pytest.raises(RuntimeError), outbox.committing() as told:
+    with pytest.raises(RuntimeError), outbox.committing() as told:  # noqa: PT012
         told.append(started())
         raise RuntimeError("the commit failed")
     outbox.tell()

@@ -236,9 +236,7 @@ def test_progress_is_written_now_and_then_and_told_always(in_hand, monkeypatch):
     [job] = it.cyborg.launch(it.policy)
     written = []
     write = it.cyborg._store.jobs.progress
-    monkeypatch.setattr(
-        it.cyborg._store.jobs, "progress", lambda *a: (written.append(a[2].files), write(*a))
-    )
+    monkeypatch.setattr(it.cyborg._store.jobs, "progress", lambda *a: (written.append(a[2].files), write(*a)))
     with Meanwhile(it.cyborg.work):
         given = it.executor.next().start()
         for n in range(20):
@@ -259,9 +257,11 @@ def test_progress_is_measured_against_the_last_backup(in_hand):
             if n:
                 for size in (0, 250, 5000):
                     given.control.progress(job.id, cy.Progress(original_bytes=size))
-                    until(lambda size=size: any(
-                        isinstance(e, cy.JobProgressed) and e.progress.original_bytes == size for e in it.told
-                    ))
+                    until(
+                        lambda size=size: any(
+                            isinstance(e, cy.JobProgressed) and e.progress.original_bytes == size for e in it.told
+                        )
+                    )
             given.succeed().leave()
     found = [event.progress for event in it.told if isinstance(event, cy.JobProgressed)]
     assert [progress.fraction for progress in found] == [0.0, 0.25, 0.99]

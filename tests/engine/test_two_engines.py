@@ -39,7 +39,7 @@ def many(cyborg: cy.Cyborg, *, clients: int = 5, policies: int = 3) -> Fleet:
 
 
 def assert_worked_once(it: Fleet, worked: list[tuple[int, int]]) -> None:
-    assert {count for count in Counter(worked).values()} == {1}
+    assert set(Counter(worked).values()) == {1}
     assert {job for job, _ in worked} == {job.id for job in it.cyborg.jobs}
     assert it.statuses() == {"successful": len(it.cyborg.jobs)}
     assert len(it.cyborg.archives) == len(it.kind("backup"))
@@ -113,7 +113,7 @@ def test_an_engine_that_is_killed_is_followed(opened, tmp_path):
 
 def test_the_database_of_a_host_application(opened, tmp_path):
     """Its Engine, its tables, its transactions: neither waits for the other's, nor undoes them."""
-    host = create_engine(f"sqlite:///{tmp_path}/app.db")
+    host = create_engine(f"sqlite:///{tmp_path}/app.db", connect_args={"timeout": 60})
     event.listen(host, "connect", lambda driver, _: driver.execute("PRAGMA journal_mode = WAL"))
     with host.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE orders (id INTEGER PRIMARY KEY, note TEXT)")
@@ -129,7 +129,7 @@ def test_the_database_of_a_host_application(opened, tmp_path):
     assert reader.exec_driver_sql("SELECT count(*) FROM orders").scalar() == 0
     cyborg.run(it.policy)
     reader.close()
-    with pytest.raises(RuntimeError), host.begin() as connection:
+    with pytest.raises(RuntimeError), host.begin() as connection:  # noqa: PT012
         connection.exec_driver_sql("DELETE FROM orders")
         raise RuntimeError("the application changed its mind")
     with host.begin() as connection:
