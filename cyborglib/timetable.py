@@ -110,6 +110,6 @@ class Timetable:
 
 
 def _since(policy: Policy, schedule: Schedule, now: datetime) -> datetime:
-    """From when the moments count that were not answered yet; never from later than now."""
-    moments = [moment for moment in (policy.counted_from, schedule.counted_from) if moment is not None]
-    return min(max(moments, default=now), now)
+    """From when the moments count that were not answered yet; what a clock wrote that was wrong does not count."""
+    moments = (policy.counted_from, schedule.counted_from)
+    return max((min(moment, now) for moment in moments if moment and moment <= now + DIFFER), default=now)
