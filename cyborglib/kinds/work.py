@@ -54,8 +54,7 @@ def refuse_suspect(vault: Vault) -> None:
     if vault.suspect:
         raise Refused(
             ErrorCode.VAULT_DAMAGED,
-            f"nothing is written to {vault.location} any more: {vault.suspect}. docs/append-only.md says how to look "
-            "into it; afterwards set_ready(vault) lets backups go on",
+            f"{vault.location} is suspect: {vault.suspect}. When that is settled, set_ready(vault) lets backups go on",
         )
 
 
