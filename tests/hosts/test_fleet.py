@@ -133,16 +133,16 @@ def test_every_type_brings_back_what_it_took(fleet: Fleet) -> None:
     host.run(["chown", "nobody:nogroup", "/srv/data/a"])
     host.run(["setfattr", "-n", "user.note", "-v", "kept", "/srv/data/a"])
     host.run(["ln", "-s", "/srv/data", "/srv/link"])
-    for type, options, folder in (
+    for kind, options, folder in (
         ("mail", {}, "var/mail"),
         ("folders", {"folders": ["/srv/link"]}, "srv/data"),
         ("rootfs", {"exclude": ["/usr"]}, "srv/data"),
     ):
         policy = fleet.cyborg.policies.add(
-            cy.Policy(type, type=type, repository=vault, clients=[client], extra_vars=options)
+            cy.Policy(kind, type=kind, repository=vault, clients=[client], extra_vars=options)
         )
         [job] = fleet.run(policy)
-        back = fleet.folder / type
+        back = fleet.folder / kind
         assert fleet.restore(fleet.only(job), (f"/{folder}",), destination=back).status == "successful", fleet.said()
         compare(host.root / folder, back / folder)
     assert (
