@@ -125,7 +125,7 @@ def _prepare_vault(
     if not target.client.ready:
         planned.append(planning.prepare_client(target.client, settings, launched_by="dependency"))
         needs.append(len(planned) - 1)
-    planned.append(planning.prepare_vault(repository, target, settings, after=needs, launched_by=launched_by))
+    planned.append(planning.prepare_vault(repository, target, after=needs, launched_by=launched_by))
 
 
 def _catalog(store: Store, repository: Repository, vault: Vault, *, launched_by: str, job: Job | None = None) -> NewJob:

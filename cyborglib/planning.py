@@ -75,7 +75,7 @@ def prepare_client(client: Client, settings: Settings, *, update: bool = False, 
 
 
 def prepare_vault(
-    repository: Repository, target: Target, settings: Settings, *, after: Sequence[int] = (), launched_by: str = "call"
+    repository: Repository, target: Target, *, after: Sequence[int] = (), launched_by: str = "call"
 ) -> NewJob:
     """Make a vault, with the client's key and the limits on it."""
     job = Job(
@@ -89,8 +89,8 @@ def prepare_vault(
         attempts=3,
         timeout=PREPARE_TIMEOUT,
     )
-    keys = (vault_key(target.vault, alone=True), *client_keys(target.client, settings))
-    return NewJob(job, keys, after)
+    # Always alone on its client, too: what it finds out is added to what the client may reach.
+    return NewJob(job, (vault_key(target.vault, alone=True), Key(f"client:{target.client.id}")), after)
 
 
 def backup(
@@ -117,7 +117,7 @@ def backup(
             needs.append(_add(jobs, prepare_client(client, settings, launched_by="dependency")))
         # A client that is prepared anew may have a new key, which the vault does not know yet.
         if settings.prepare and not (client.ready and accessible(client, vault)):
-            made = prepare_vault(repository, target, settings, after=needs, launched_by="dependency")
+            made = prepare_vault(repository, target, after=needs, launched_by="dependency")
             needs = [*needs, _add(jobs, made)]
         job = Job(
             kind=JobKind.BACKUP,

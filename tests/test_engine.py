@@ -106,6 +106,17 @@ def test_what_breaks_one_job_s_hand_over_breaks_no_other(fleet, monkeypatch):
     assert_settled(it.cyborg)
 
 
+def test_what_two_preparations_of_one_client_found_out_is_all_kept(fleet):
+    """Even where jobs do not hold their clients."""
+    it = fleet()
+    it.set(hold_client=False)
+    other = it.cyborg.repositories.add(cy.Repository("other", "borg@box:/srv/{client}"))
+    it.add_policy("other", repository=other)
+    it.cyborg.finish(it.cyborg.prepare(it.clients[0]))
+    it.cyborg.finish([*it.cyborg.prepare(it.repository), *it.cyborg.prepare(other)])
+    assert it.cyborg.clients.get(1).access == (1, 2)
+
+
 # Launch, relaunch, cancel
 
 
