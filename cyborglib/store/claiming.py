@@ -34,8 +34,8 @@ _jobs, _keys = schema.jobs.c, schema.job_keys.c
 # Built once: a claim is asked for every second, and building its statements took half of its time.
 #: Pending, said so that no index on the status is tried: the one on `not_before` is the short one.
 _LATER = (_jobs.not_before <= bindparam("now"), text("parked IS NULL AND status || '' = 'pending'"))
-_SOMEBODY_AT_THE_DOOR = select(_jobs.id).where(_jobs.parked == READY).limit(1)
-_SOMEBODYS_TIME_CAME = select(_jobs.id).where(*_LATER).limit(1)
+_SOMEBODY_AT_THE_DOOR = select(_jobs.id).where(_jobs.parked == READY).order_by(_jobs.id).limit(1)
+_SOMEBODYS_TIME_CAME = select(_jobs.id).where(*_LATER).order_by(_jobs.not_before).limit(1)
 _COME_TO_THE_DOOR = update(schema.jobs).where(*_LATER).values(parked=READY)
 _HELD = select(schema.holds.c.key, schema.holds.c.exclusive)
 _IN_LINE = select(_jobs.id, _jobs.parked)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -16,15 +16,17 @@ from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from ..errors import StoreError
 from ..sealing import Sealer
 
 #: The advisory lock that our writers take on PostgreSQL: an arbitrary number, "cyborg" in letters.
 ADVISORY_LOCK = 0x6379626F7267
+_AWAY = (OperationalError, InterfaceError, DisconnectionError, PoolTimeout)
 
 
 def unavailable(error: BaseException) -> bool:
     """True for an error that says only that the database cannot be asked now: gone, locked, full, too busy."""
-    return isinstance(error, OperationalError | InterfaceError | DisconnectionError | PoolTimeout)
+    return isinstance(error, _AWAY) or (isinstance(error, StoreError) and isinstance(error.__cause__, _AWAY))
 
 
 class Database:
@@ -38,6 +40,9 @@ class Database:
         self._local = threading.local()
         # In memory there is one connection, which one thread at a time may use.
         self._alone = threading.RLock() if memory else None
+        # SQLite makes writers wait by sleeping; those of this process come one after the other at once.
+        in_turn = self.sqlite and not memory
+        self._writer: AbstractContextManager[object] = threading.Lock() if in_turn else nullcontext()
         # What a transaction decides must hold against what committed before its lock, not before its start.
         self._engine = engine if self.sqlite else engine.execution_options(isolation_level="READ COMMITTED")
         if own and self.sqlite:
@@ -64,7 +69,7 @@ class Database:
         if (current := self._current) is not None:
             yield current
             return
-        with self._exclusive(), self._engine.connect() as connection:
+        with _in_words(), self._exclusive(), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -74,18 +79,29 @@ class Database:
         `lock=False` is for a single guarded UPDATE or INSERT, which needs no decision to hold.
         """
         if (current := self._current) is not None:
-            with current.begin_nested():
-                yield current
+            promised = len(self._local.later)
+            try:
+                with current.begin_nested():
+                    yield current
+            except BaseException:
+                del self._local.later[promised:]
+                raise
             return
-        with self._exclusive():
-            later: list[Callable[[], object]] = []
-            with self._engine.connect() as connection, self._foreign_keys(connection), connection.begin():
-                self._begin(connection, lock)
-                self._local.connection, self._local.later = connection, later
-                try:
-                    yield connection
-                finally:
-                    self._local.connection = self._local.later = None
+        later: list[Callable[[], object]] = []
+        with (
+            _in_words(),
+            self._exclusive(),
+            self._writer,
+            self._engine.connect() as connection,
+            self._foreign_keys(connection),
+            connection.begin(),
+        ):
+            self._begin(connection, lock)
+            self._local.connection, self._local.later = connection, later
+            try:
+                yield connection
+            finally:
+                self._local.connection = self._local.later = None
         for call in later:
             call()
 
@@ -138,6 +154,19 @@ class Database:
             yield
         finally:
             driver.execute(f"PRAGMA foreign_keys = {'ON' if before else 'OFF'}")
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """What a database fails with, as an error of this library: a full disk, a server that is away."""
+    try:
+        yield
+    except _AWAY as error:
+        said = " ".join(str(getattr(error, "orig", None) or error).split())
+        raise StoreError(
+            f"the database does not answer as it should: {said}. What was begun is undone; see that its server runs "
+            "and its disk is not full, and do it again"
+        ) from error
 
 
 def _sqlite_connected(driver: Any, _record: Any) -> None:

@@ -13,7 +13,7 @@ from ..model import Archive, Job, Progress, Stats
 from ..planning import Key, NewJob
 from . import claiming, leases, queueing, saying, schema, transitions
 from .claiming import Claim
-from .database import Database
+from .database import Database, unavailable
 from .mapped import JOBS
 from .reading import ReadShelf, pages
 from .schema import READY
@@ -281,6 +281,8 @@ class JobShelf(ReadShelf[Job]):
             try:
                 self.get(lost)
             except StoreError as error:
+                if unavailable(error):
+                    raise
                 self.fail(lost, rows[lost]["fence"], JobError(ErrorCode.INTERNAL, str(error), permanent=True))
         return claims
 

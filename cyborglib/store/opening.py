@@ -25,7 +25,7 @@ from ..errors import SchemaTooNew, SchemaTooOld, SealBroken, StoreError, WrongKe
 from ..keys import Standing
 from ..sealing import Sealer
 from . import schema
-from .database import Database
+from .database import Database, unavailable
 
 #: Our own version table, so that a host's Alembic and ours do not meet.
 VERSION_TABLE = "cyborg_alembic_version"
@@ -47,12 +47,12 @@ def open_engine(bind: str | URL | Engine) -> tuple[Engine, bool, Path | None]:
         if url.drivername == "postgresql":
             url = url.set(drivername="postgresql+psycopg")
         if url.get_backend_name() == "postgresql":
-            return create_engine(url, pool_pre_ping=True, hide_parameters=True), True, None
+            return create_engine(url, pool_pre_ping=True, hide_parameters=True, max_overflow=-1), True, None
         path = _path(url.database)
         if path is None:
             return _in_memory(url), True, None
         _private(path)
-        return create_engine(url, hide_parameters=True), True, path
+        return create_engine(url, hide_parameters=True, max_overflow=-1), True, path
     except (ArgumentError, ImportError) as error:
         raise StoreError(
             f"the database {bind!r} cannot be opened: {error}. Give a URL like sqlite:///cyborg.db or "
@@ -116,6 +116,12 @@ def prepare(
             sealer = keys if isinstance(keys, Sealer) else Sealer(keys(standing))
             _check_key(connection, sealer, standing)
             database.sealer = sealer
+    except StoreError as error:
+        if not unavailable(error):
+            raise
+        raise StoreError(
+            f"the database cannot be opened: {getattr(error.__cause__, 'orig', error)}"
+        ) from error.__cause__
     except SQLAlchemyError as error:
         raise StoreError(f"the database cannot be opened: {getattr(error, 'orig', None) or error}") from error
 

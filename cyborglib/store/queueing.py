@@ -157,16 +157,18 @@ def _moments(
 
 
 def _preparing(connection: Connection, planned: Sequence[NewJob], job_of: Callable[[int], Job]) -> dict[Any, int]:
+    """The unfinished preparations of the clients of a plan, the oldest of each kind, by what makes them the same."""
     table = schema.jobs.c
-    wanted = {one.job.kind for one in planned if one.job.kind in _SHARED}
-    if not wanted:
-        return {}
-    clients = {one.job.client for one in planned if one.job.kind in _SHARED}
-    query = select(table.id, table.client).where(
-        text(schema.UNFINISHED), table.kind.in_(wanted), table.cancel_requested.is_(False)
-    )
-    rows = connection.execute(query.order_by(table.id.desc()))
-    return {_identity(job_of(job)): job for job, client in rows if client in clients}
+    kinds = {one.job.kind for one in planned if one.job.kind in _SHARED}
+    clients = sorted({one.job.client for one in planned if one.job.kind in _SHARED and one.job.client is not None})
+    found: dict[Any, int] = {}
+    for page in pages(clients):
+        query = select(table.id).where(
+            text(schema.UNFINISHED), table.client.in_(page), table.kind.in_(kinds), table.cancel_requested.is_(False)
+        )
+        for job in connection.scalars(query.order_by(table.id)):
+            found.setdefault(_identity(job_of(job)), job)
+    return found
 
 
 def _needs(planned: Sequence[NewJob], decided: Decided, new: Sequence[int]) -> dict[int, list[int]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, delete, insert, select
 
-from ..errors import Invalid
+from ..errors import CyborgError, Invalid, StoreError
 from ..keys import Key, find_keys
 from ..model import Policy, Settings
 from ..sealing import Sealer
@@ -89,7 +89,10 @@ class Store:
         """What holds for the whole store."""
         with self._database.reading() as connection:
             row = connection.execute(select(schema.settings)).mappings().one_or_none()
-        return Settings() if row is None else SETTINGS.value(row, self._database.sealer)
+        try:
+            return Settings() if row is None else SETTINGS.value(row, self._database.sealer)
+        except CyborgError as error:
+            raise StoreError(f"the settings in the database cannot be used: {error}; assign others") from error
 
     @settings.setter
     def settings(self, value: Settings) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from attrs import evolve
+from sqlalchemy import create_engine
 
 from cyborglib.errors import AlreadyExists, InUse, Invalid, NotFound, SealBroken, Stale, StoreError
 from cyborglib.model import Client, Policy, Repository, Schedule, Vault
 from cyborglib.planning import NewJob
-from cyborglib.store import Store
+from cyborglib.store import Store, unavailable
 from cyborglib.testing import FixedClock
+from tests.store.conftest import KEY
 from tests.store.fleet import Fleet
 
 
@@ -389,3 +392,45 @@ def test_shelves_longer_than_a_page(store: Store) -> None:
             store.schedules.add(Schedule(f"s{n}", "@daily"))
     assert [schedule.id for schedule in store.schedules] == list(range(1, 1004))
     assert len(store.schedules.find()) == len(store.schedules) == 1003
+
+
+def test_a_database_that_fails_is_said_as_an_error_of_ours(store: Store) -> None:
+    def ask() -> None:
+        with store.transaction() as connection:
+            connection.exec_driver_sql("SELECT * FROM nothing_of_this_name")
+
+    if store._database.sqlite:
+        with pytest.raises(StoreError, match="does not answer as it should: no such table") as caught:
+            ask()
+        assert unavailable(caught.value)
+    assert len(store.clients) == 0
+
+
+def test_what_a_part_that_failed_promised_is_not_told(store: Store) -> None:
+    told: list[str] = []
+
+    def fail() -> None:
+        with store.transaction():
+            store.after_commit(lambda: told.append("inner"))
+            raise RuntimeError
+
+    with store.transaction():
+        store.after_commit(lambda: told.append("outer"))
+        with pytest.raises(RuntimeError):
+            fail()
+    assert told == ["outer"]
+
+
+def test_a_writer_that_waits_too_long_is_told(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path}/a.db", connect_args={"timeout": 0.1})
+    store = Store(engine, key=KEY)
+    other = create_engine(f"sqlite:///{tmp_path}/a.db")
+    with other.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="database is locked") as caught:
+            store.clients.add(Client("web1"))
+        assert unavailable(caught.value)
+        assert list(store.clients) == []
+    store.clients.add(Client("web1"))
+    for one in (engine, other):
+        one.dispose()
