@@ -99,8 +99,8 @@ class Work:
                 self._ledger.end(work.job, Outcome(error=errors[0]))
             else:
                 others = tuple(found.get(host.name, host) for host in work.others)
-                work = evolve(work, host=found.get(work.host.name, work.host), others=others)
-                kept.append(evolve(work, variables=_with_repository_key(work)))
+                known = evolve(work, host=found.get(work.host.name, work.host), others=others)
+                kept.append(evolve(known, variables=_with_repository_key(known)))
         return evolve(self._run, hosts=tuple(kept))
 
     def _key(self, work: HostRun, host: Host) -> Host | JobError:

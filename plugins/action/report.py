@@ -21,8 +21,8 @@ class ActionModule(AgentAction):
     def work(self):
         facts, warnings, before = self.args["facts"], self.args["warnings"], self.args["of"]
         if before.get("failed"):
-            error = before.get("cyborg_error") or {"code": "internal", "message": before.get("msg") or "no reason given"}
-            raise Failure(error["code"], error["message"])
+            error = before.get("cyborg_error") or {}
+            raise Failure(error.get("code", "internal"), error.get("message") or before.get("msg") or "No reason given.")
         if self.control is not None and not self.check:
             committed = self.control.ended({"facts": facts, "warnings": warnings})
             if not committed:
