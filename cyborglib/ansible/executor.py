@@ -12,6 +12,7 @@ from pathlib import Path
 from ..content import collections_path
 from ..errors import ExecutorError
 from ..executor import Control, Run
+from .acknowledging import Acknowledging
 from .environment import configuration
 from .folders import PrivateFolder
 from .playbook import AnsiblePlaybook
@@ -34,6 +35,7 @@ class AnsibleExecutor:
         self._sockets = Path()
         #: Loads itself after a run, so that the next one does not wait for it.
         self._spare: AnsiblePlaybook | None = None
+        self._acknowledging = Acknowledging()
         self._working = 0
         self._idle = threading.Condition(self._lock)
         self._closed = False
@@ -50,7 +52,10 @@ class AnsibleExecutor:
             raise ExecutorError(f"the run {run.id} has a job or a host twice")
         playbook = self._begin()
         try:
-            Work(run, control, playbook=playbook, sockets=self._sockets, closing=lambda: self._closed).do()
+            Work(
+                run, control, playbook=playbook, sockets=self._sockets, closing=lambda: self._closed,
+                acknowledging=self._acknowledging,
+            ).do()
         finally:
             _discard(playbook)
             with self._lock:

@@ -40,9 +40,13 @@ def unsafe(value: Any) -> Any:
     return value
 
 
-def inventory(run: Run, pins: Pins, interval: float) -> dict[str, Any]:
-    """The whole inventory, as Ansible reads it from JSON."""
+def inventory(
+    run: Run, pins: Pins, interval: float, forget: Mapping[str, list[tuple[str, int]]] | None = None
+) -> dict[str, Any]:
+    """The whole inventory, as Ansible reads it from JSON. `forget`: what the agent on each host may forget."""
     jobs = {work.host.name: _job(run, work, pins, interval) for work in run.hosts}
+    for name, names in (forget or {}).items():
+        jobs[name]["cyborg_forget"] = names
     others: dict[str, Any] = {}
     for host in {host.name: host for work in run.hosts for host in work.others}.values():
         asking = [work for work in run.hosts if host.name in {other.name for other in work.others}]

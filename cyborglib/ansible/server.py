@@ -10,6 +10,7 @@ import contextlib
 import hmac
 import logging
 import os
+import re
 import secrets
 import selectors
 import socket
@@ -26,6 +27,7 @@ from attrs import Factory, define
 from ..errors import NotFound
 from ..executor import Control, HostRun
 from ..secret import Secret
+from .acknowledging import Acknowledging
 from .folders import write_private
 from .frames import LIMIT, BadFrame, Unpacker, pack
 from .ledger import Ledger
@@ -40,6 +42,9 @@ REPEATABLE = frozenset({"become_password", "admin_become_password"})
 #: Seconds: between two looks at whether jobs were canceled, and until a peer must have shown its token.
 LOOK, PATIENCE = 0.5, 10.0
 _CREDENTIALS = struct.Struct("3i")
+
+
+_JOB = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20}){0,5}")
 
 
 class Refused(Exception):
@@ -65,8 +70,12 @@ class Peer:
 class Server:
     """Answers on the socket in a thread of its own, from `start` to `close`."""
 
-    def __init__(self, folder: Path, ledger: Ledger, control: Control, redactor: Redactor) -> None:
+    def __init__(
+        self, folder: Path, ledger: Ledger, control: Control, redactor: Redactor, acknowledging: Acknowledging
+    ) -> None:
         self._ledger, self._control, self._redactor = ledger, control, redactor
+        self._acknowledging = acknowledging
+        self._due = {work.job: acknowledging.due(work.host) for work in ledger.open}
         self._token = secrets.token_urlsafe(32)
         self._given: set[tuple[int, str]] = set()
         self._calls: deque[Callable[[], None]] = deque()
@@ -229,6 +238,8 @@ class Server:
             raise Refused("ended", "this job has ended")
         do = message.get("do")
         if do == "started":
+            # Said after the agent's first answer, so it has heard what it may forget.
+            self._acknowledging.told(work.host, self._due.pop(work.job, []))
             self._control.started(work.job)
         elif do == "progress":
             self._control.progress(work.job, as_progress(message.get("progress")))
@@ -240,7 +251,9 @@ class Server:
             self._keep(work, message.get("name"), message.get("secret"))
         elif do == "ended":
             outcome = as_outcome(message.get("outcome"), self._redactor.clean)
-            return {"ok": True, "committed": self._ledger.end(work.job, outcome)}
+            committed = self._ledger.end(work.job, outcome)
+            names = _names(message.get("forget", []))
+            return {"ok": True, "committed": committed, "later": committed and self._acknowledging.later(work, names)}
         elif do == "watch":
             peer.watches = True
         else:
@@ -273,3 +286,16 @@ class Server:
             raise Refused("bad_arguments", "what is kept has a name and a text")
         self._redactor.add(text)
         self._control.keep(work.job, name, Secret(text))
+
+
+def _names(value: object) -> list[tuple[str, int]]:
+    """Jobs as the agent calls them, and their fences."""
+    try:
+        found = [(name, fence) for name, fence in value]  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        raise Refused("bad_arguments", "what may be forgotten is a list of names and fences") from None
+    if len(found) > 20 or not all(
+        isinstance(name, str) and _JOB.fullmatch(name) and isinstance(fence, int) for name, fence in found
+    ):
+        raise Refused("bad_arguments", "what may be forgotten is a list of names and fences")
+    return found

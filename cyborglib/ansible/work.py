@@ -16,6 +16,7 @@ from ..content import playbook_path
 from ..errors import ErrorCode, ExecutorError, JobError
 from ..executor import Control, Host, HostRun, Outcome, Run
 from . import first_keys
+from .acknowledging import Acknowledging
 from .failures import classify
 from .folders import write_private
 from .inventory import JOBS, inventory
@@ -39,10 +40,11 @@ class Work:
     """The work on one run. `closing` tells whether the executor is being closed: then jobs are left as they are."""
 
     def __init__(
-        self, run: Run, control: Control, *, playbook: AnsiblePlaybook, sockets: Path, closing: Callable[[], bool]
-    ) -> None:
+        self, run: Run, control: Control, *, playbook: AnsiblePlaybook, sockets: Path, closing: Callable[[], bool],
+        acknowledging: Acknowledging,
+    ) -> None:  # fmt: skip
         self._run, self._control, self._playbook, self._folder = run, control, playbook, playbook.folder
-        self._sockets, self._closing = sockets, closing
+        self._sockets, self._closing, self._acknowledging = sockets, closing, acknowledging
         self._redactor = Redactor()
         self._ledger = Ledger(run, control, self._redactor)
         self._began = time.monotonic()
@@ -59,13 +61,16 @@ class Work:
         write_private(pins.known_hosts, "".join(known_hosts_line(host) for host in hosts.values() if host.host_key))
         call = Call(
             playbook=playbook_path(run.playbook),
-            inventory=inventory(run, pins, len(run.hosts) / ASKED_PER_SECOND),
+            inventory=inventory(
+                run, pins, len(run.hosts) / ASKED_PER_SECOND,
+                {work.host.name: self._acknowledging.due(work.host) for work in run.hosts},
+            ),
             # What the roles take was checked when the policy was added; once more for each host would cost much.
             variables={"cyborg_validate": False, **run.variables, "cyborg_hosts": JOBS},
             forks=len(run.hosts),
             connect_timeout=run.connect_timeout,
         )
-        server = Server(self._folder, self._ledger, self._control, self._redactor)
+        server = Server(self._folder, self._ledger, self._control, self._redactor, self._acknowledging)
         server.start()
         try:
             ended = self._playbook.play(call, lambda event: server.call(lambda: self._event(event)), self._over)

@@ -24,7 +24,7 @@ class ActionModule(AgentAction):
             error = before.get("cyborg_error") or {}
             raise Failure(error.get("code", "internal"), error.get("message") or before.get("msg") or "No reason given.")
         if self.control is not None and not self.check:
-            committed = self.control.ended({"facts": facts, "warnings": warnings})
+            committed, _later = self.control.ended({"facts": facts, "warnings": warnings})
             if not committed:
                 raise Failure("lost", "The end of this job was settled by somebody else before.")
         return {"changed": False, "facts": facts, "notes": warnings}

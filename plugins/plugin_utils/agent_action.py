@@ -202,6 +202,9 @@ class AgentAction(ActionBase):
         self._names = dict(getattr(self, "_names", {}), **{step: name})
         request = {"op": "start", "job": name, "argv": list(argv), "follow": self._follow_now(0, 0, FIRST_WAIT)}
         request.update(asked)
+        if self.vars.get("cyborg_forget"):
+            # Results of earlier jobs on this host that are in safe hands: an exchange of its own would cost more.
+            request["forget"] = [[str(job), int(fence)] for job, fence in self.vars["cyborg_forget"]]
         with self._watching():
             reply = self._follow(name, request, on_lines, on_progress, on_start)
         if forget:
@@ -255,7 +258,8 @@ class AgentAction(ActionBase):
                 on_progress(reply["progress"], reply)
             if state == "ended" and "result" in reply:
                 return self._checked(reply)
-            request = dict(self._follow_now(reply.get("offset", 0), reply.get("seen", 0), WAIT), op="follow", job=name)
+            news = self._follow_now(reply.get("offset", 0), reply.get("seen", 0), WAIT)
+            request = dict(news, op="follow", job=name, keep=request.get("keep", True))
 
     def _checked(self, reply):
         result = reply["result"]
@@ -294,7 +298,7 @@ class AgentAction(ActionBase):
                 return reply
             # Whether the first request arrived is not known: from now on the host is only asked.
             if request["op"] == "start":
-                request = dict(request["follow"], op="follow", job=name)
+                request = dict(request["follow"], op="follow", job=name, keep=request.get("keep", True))
             self._canceled.wait(next(pauses, RECONNECT[-1]))
 
     def _may_pass(self, problem, request, first, until):

@@ -34,7 +34,8 @@ VAULT = {
 }
 #: Bytes of a command's output in one exchange, and altogether: a listing of 100 000 archives has 25 MB.
 PIECE, MOST = 4 * 1024 * 1024, 64 * 1024 * 1024
-#: Seconds beyond the job's own time that the library's end of it may take.
+#: Bytes of a command's log that may lie on the host until its next job.
+LARGE = 64 * 1024
 _SSH = re.compile(r"ssh://")
 
 
@@ -59,7 +60,9 @@ class BorgAction(AgentAction):
 
     def work(self):
         self._commands = []
+        self._large = set()
         self._secrets = {}
+        self._told = False
         try:
             outcome = self._guarded()
         except Failure as failure:
@@ -82,8 +85,16 @@ class BorgAction(AgentAction):
 
     def _end(self, outcome, failure):
         """Tell the library, and then let the agent forget, in that order."""
-        told = self.control is not None and self.args["final"] and not self.check
-        if not told or self.control.ended(outcome):
+        if self.control is None or not self.args["final"] or self.check:
+            self._forget_all(failure)
+            return
+        fence = int(self.vars.get("cyborg_fence") or 0)
+        keep = failure is not None and failure.code == "lost"
+        small = [[self._names[step], fence] for step in self._commands if step not in self._large and not keep]
+        committed, later = self.control.ended(outcome, small)
+        if committed:
+            # What the library tells the agent with the next job on this host needs no exchange of its own now.
+            self._commands = [step for step in self._commands if not later or step in self._large]
             self._forget_all(failure)
 
     def _forget_all(self, failure):
@@ -102,12 +113,15 @@ class BorgAction(AgentAction):
         """
         argv = [self.args["program"], *argv[1:]]
         request = dict(self._vault(), timeout=self.timeout(), grace=5, **asked)
-        first = not self._commands
-        self._commands.append(step)
         on_start = request.pop("on_start", None)
+        # Nobody asks again for what is only a question on the way to the job's main command.
+        request["keep"] = not step
 
         def started(reply):
-            if first and self.control is not None:
+            if not step:
+                self._commands.append(step)
+            if not self._told and self.control is not None:
+                self._told = True
                 self.control.started()
             if on_start:
                 on_start(reply)
@@ -115,8 +129,16 @@ class BorgAction(AgentAction):
         reply = self.command(
             step, argv, forget=False, on_start=started, on_lines=self._lines, on_progress=self._progress, **request
         )
+        self._left(step, reply["result"])
         borg_answers.check(reply["result"], self.args["repository"])
         return reply
+
+    def _left(self, step, result):
+        """Note what a command that ended has left on the host."""
+        if "out" not in result and step not in self._commands:
+            self._commands.append(step)  # Its output is still to be fetched: it is forgotten by nobody else.
+        if "out" not in result or int(result.get("log_bytes") or 0) > LARGE:
+            self._large.add(step)
 
     def out(self, step, reply):
         """The whole standard output of a call that ended."""
@@ -214,10 +236,11 @@ class Attached:
         """The job's main call: started, or, with the variable ``cyborg_attach``, only asked for."""
         if not self.vars.get("cyborg_attach"):
             return self.call("", argv, **asked)
-        self._commands.append("")
         if self.control is not None:
             self.control.started()
         reply = self.attach("", forget=False, on_lines=self._lines, on_progress=self._progress)
+        self._commands.append("")
+        self._left("", reply["result"])
         borg_answers.check(reply["result"], self.args["repository"])
         return reply
 

@@ -117,9 +117,14 @@ class Control:
         """A secret that the job brings home, to be sealed."""
         self._call({"do": "keep", "name": name, "secret": secret})
 
-    def ended(self, outcome):
-        """How the job ended (README.md of the library's room says what is in it). True once it is committed."""
-        return bool(self._call({"do": "ended", "outcome": outcome})["committed"])
+    def ended(self, outcome, forget=()):
+        """How the job ended: a mapping of error (code, message), warnings, archives, stats, facts.
+
+        :param forget: [name, fence] of each command whose result the agent may forget once the end is committed
+        :returns: (True once it is committed, True if the library will tell the agent with the host's next job)
+        """
+        answer = self._call({"do": "ended", "outcome": outcome, "forget": list(forget)})
+        return bool(answer["committed"]), bool(answer.get("later"))
 
     def watch(self, canceled):
         """Call ``canceled()`` in a thread of its own when the job is canceled; the answer is a `Watch`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 import threading
@@ -24,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # What runs inside Ansible is imported under the collection's name.
 sys.path.append(str(ROOT / ".ansible"))
 
-PASSPHRASE = "canary/passphrase +\"quoted\" 'text'"
+# Of this session alone: another one at the same time must not be taken for a leak.
+PASSPHRASE = f"canary/passphrase +\"quoted\" 'text' {secrets.token_hex(6)}"
 
 
 @define

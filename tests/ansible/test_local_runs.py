@@ -236,7 +236,7 @@ def test_a_cancel_ends_borg_and_leaves_no_lock(
 ) -> None:
     (source / "large").write_bytes(os.urandom(200 << 20))
     thread = threading.Thread(
-        target=executor.execute, args=(backup(work(borg_compression="lzma,9"), work(2)), control), daemon=True
+        target=executor.execute, args=(backup(work(borg_compression="lzma,9")), control), daemon=True
     )
     thread.start()
     control.await_told("progress", 1)
@@ -247,7 +247,7 @@ def test_a_cancel_ends_borg_and_leaves_no_lock(
     assert time.monotonic() - began < 15  # Five seconds are promised; this machine may be busy.
     thread.join(120)
     assert failed(control.outcomes[1]) is ErrorCode.CANCELED
-    assert not vault.locked or control.outcomes[2].successful
+    assert not vault.locked
     assert not running(str(source))
 
 
@@ -274,9 +274,7 @@ def test_a_job_canceled_before_it_began(
     assert vault.archives() == []
 
 
-def test_closing_leaves_the_job_at_work(
-    control: Recorder, work: Works, vault: Vault, source: Path
-) -> None:
+def test_closing_leaves_the_job_at_work(control: Recorder, work: Works, vault: Vault, source: Path) -> None:
     (source / "large").write_bytes(os.urandom(60 << 20))
     job = work(borg_compression="lzma,6")
     first = AnsibleExecutor()

@@ -18,6 +18,7 @@ from ansible_collections.cyborg.backup.plugins.plugin_utils.control import Contr
 from attrs import define
 
 from cyborglib.ansible import server as server_module
+from cyborglib.ansible.acknowledging import Acknowledging
 from cyborglib.ansible.ledger import Ledger
 from cyborglib.ansible.redaction import Redactor
 from cyborglib.ansible.server import Server
@@ -60,7 +61,7 @@ def run() -> Run:
 def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Socket]:
     recorder, redactor = Recorder(SECRETS), Redactor()
     ledger = Ledger(run(), recorder, redactor)
-    made = Socket(tmp_path, recorder, ledger, Server(tmp_path, ledger, recorder, redactor))
+    made = Socket(tmp_path, recorder, ledger, Server(tmp_path, ledger, recorder, redactor, Acknowledging()))
     made.server.start()
     monkeypatch.setenv("CYBORG_CONTROL", made.path)
     yield made
@@ -100,7 +101,7 @@ def test_a_job_tells(control: Socket) -> None:
     outcome = {"warnings": ["a"], "facts": {"x": [1, None]}, "stats": {"files": 7, "seconds": 2}}
     assert job.secret("borg_passphrase") == "a long passphrase"
     job.output(["with a long passphrase in it"])
-    assert job.ended(outcome) is True
+    assert job.ended(outcome) == (True, True)
     job.close()
     told = control.recorder
     assert told.told[0] == ("started", 42)
@@ -118,12 +119,12 @@ def test_a_job_tells(control: Socket) -> None:
 
 def test_an_end_that_is_not_committed_is_not_acknowledged(control: Socket) -> None:
     control.recorder.commits = False
-    assert connect().ended({}) is False
+    assert connect().ended({}) == (False, False)
 
 
 def test_a_job_ends_once(control: Socket) -> None:
     job, other = connect(), connect()
-    assert job.ended({}) is True
+    assert job.ended({})[0] is True
     for connection in (job, other):
         with pytest.raises(ControlError) as caught:
             connection.ended({})
@@ -239,7 +240,7 @@ def test_too_long_a_frame_of_a_job_ends_it(control: Socket) -> None:
 
 def test_a_large_frame_arrives(control: Socket) -> None:
     archives = [{"name": f"archive-{n}", "id": "0" * 64, "time": ""} for n in range(50_000)]
-    assert connect().ended({"facts": {"archives": archives}})
+    assert connect().ended({"facts": {"archives": archives}})[0]
     assert control.recorder.outcomes[42].facts["archives"] == archives
 
 
@@ -251,7 +252,7 @@ def test_a_large_frame_arrives(control: Socket) -> None:
     ],
 )  # fmt: skip
 def test_an_end_that_cannot_be_believed_is_an_error(control: Socket, outcome: object) -> None:
-    assert connect().ended(outcome)
+    assert connect().ended(outcome)[0]
     error = control.recorder.outcomes[42].error
     assert error is not None
     assert error.code is ErrorCode.HOSTILE_ANSWER

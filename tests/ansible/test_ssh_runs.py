@@ -108,8 +108,8 @@ def test_a_backup_over_ssh(
     assert list((executor._home.path / "s").iterdir()) == masters
     executor.close()
     assert not [argv for argv in ps() if "[mux]" in argv and str(masters[0]) in argv]
-    # The agent was told that the results are in safe hands.
-    assert host.run(["ls", "/run/cyborg"]).stdout.split() == []
+    # With the second job the agent was told that the first one's result is in safe hands.
+    assert host.run(["ls", "/run/cyborg"]).stdout.split() == [f"0.2.{remote(host).attempt}"]
 
 
 def ps() -> list[str]:
@@ -298,7 +298,8 @@ def test_a_cancel_over_ssh(
     assert control.outcomes[2].successful
     assert not borgs(hosts[0])
     assert hosts[0].run(["sh", "-c", f"ls {VAULT} | grep lock || true"]).stdout.strip() == ""
-    assert hosts[0].run(["ls", "/run/cyborg"]).stdout.split() == []
+    executor.execute(backup(remote(hosts[0], 3, {"policy_folders_folders": ["/etc"]})), control)
+    assert hosts[0].run(["ls", "/run/cyborg"]).stdout.split() == [f"0.3.{remote(hosts[0]).attempt}"]
 
 
 def test_progress_arrives_while_borg_is_at_work(

@@ -8,6 +8,7 @@ import time
 
 from .checking import check
 from .follow import follow
+from .forget import let_go
 from .frame import Raw, Refused, dumps, failure, to_bytes, to_text
 from .memory import files_place, write_files
 from .places import DIRECTORY, FILE, job_name, open_folder, open_job, root_path, unsafe
@@ -30,6 +31,8 @@ def op_start(request):
     job_name(request)
     path = root_path(request)
     root = open_folder(path, True)
+    for name, fence in request.get("forget") or ():
+        let_go({"job": name, "fence": fence, "root": request.get("root")})
     job, bell = open_job(request, root), None
     if job is None:
         if forgotten(root, request["job"]):
