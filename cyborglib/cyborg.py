@@ -308,8 +308,7 @@ class Cyborg:
         """
         self._engine.may_work("run")
         jobs = self._launch(policy, clients, extra_vars)
-        self.finish(jobs, timeout=timeout)
-        return self._store.jobs.many(job.id or 0 for job in launching.of_kind(jobs, JobKind.BACKUP))
+        return launching.of_kind(self.finish(jobs, timeout=timeout), JobKind.BACKUP)
 
     def finish(self, jobs: Iterable[Job | int], timeout: float | None = None) -> list[Job]:
         """Work some jobs, and what they wait for, until they have ended; gives them as they ended.
@@ -331,7 +330,7 @@ class Cyborg:
 
         self._engine.work(still, timeout=timeout)
         self._kit_is_fresh(told)
-        return [self._store.jobs.get(job) for job in wanted]
+        return self._found(wanted)
 
     def wait(self, jobs: Iterable[Job | int], timeout: float | None = None) -> list[Job]:
         """Watch until some jobs have ended; gives them as they ended. Works nothing itself. Raises `TimedOut`."""
@@ -342,7 +341,7 @@ class Cyborg:
             if time.monotonic() >= end:
                 raise TimedOut(f"not all jobs ended within {timeout} s; they go on where they are worked")
             time.sleep(WATCH)
-        return [self._store.jobs.get(job) for job in wanted]
+        return self._found(wanted)
 
     def output(self, job: Job | int) -> list[str]:
         """The lines that a job said."""
@@ -392,6 +391,10 @@ class Cyborg:
             events.extend(told(jobs.new))  # skipped at once, as what they were to wait for had failed
         self._engine.tell()
         return jobs
+
+    def _found(self, wanted: Sequence[int]) -> list[Job]:
+        found = {job.id: job for job in self._store.jobs.many(wanted)}
+        return [found.get(job) or self._store.jobs.get(job) for job in wanted]
 
     def _checked(self, policy: Policy) -> Policy:
         """What the store asks before it takes a policy."""

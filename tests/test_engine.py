@@ -97,8 +97,8 @@ def test_a_client_that_moved_meanwhile_is_reached_where_it_is(fleet):
 def test_what_breaks_one_job_s_hand_over_breaks_no_other(fleet, monkeypatch):
     it = fleet(clients=2, retries=0).ready()
     jobs = it.cyborg.launch(it.policy)
-    get = it.cyborg._store.clients.get
-    monkeypatch.setattr(it.cyborg._store.clients, "get", lambda number: 1 / 0 if number == 1 else get(number))
+    latest = it.cyborg._store.archives.latest
+    monkeypatch.setattr(it.cyborg._store.archives, "latest", lambda p, c: 1 / 0 if c == 1 else latest(p, c))
     ended = it.cyborg.finish(jobs)
     assert [job.status for job in ended] == ["failed", "successful"]
     assert ended[0].error.code == "internal"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from ..errors import ErrorCode, Invalid, JobError
@@ -14,7 +14,7 @@ from ..model import Settings
 from ..store import Claim, Store, unavailable
 from .at_work import Assigned, AtWork, Ending
 from .heart import Heart
-from .loading import Role, load, refuse_disabled
+from .loading import Loading, Role, refuse_disabled
 from .outbox import Outbox
 from .recording import ASKED
 from .runs import Runs
@@ -91,11 +91,12 @@ class Hands:
                 )
                 self._hand_over(claims, settings)
 
-    def _hand_over(self, claims: Iterable[Claim], settings: Settings, *, recover: bool = False) -> None:
+    def _hand_over(self, claims: Sequence[Claim], settings: Settings, *, recover: bool = False) -> None:
         """Jobs of the same playbook go into one run."""
+        loading = Loading(self._store, claims, settings, state_dir=self._state_dir, role=self._role)
         groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[Assigned]] = defaultdict(list)
         for claim in claims:
-            assigned = self._assigned(claim, settings, recover=recover)
+            assigned = self._assigned(claim, loading, recover=recover)
             if assigned is not None and assigned.assignment is not None:
                 variables = tuple(sorted(assigned.assignment.run_variables.items()))
                 groups[assigned.assignment.playbook, variables].append(assigned)
@@ -104,18 +105,16 @@ class Hands:
         if len(self._at_work):
             self._heart.start()
 
-    def _assigned(self, claim: Claim, settings: Settings, *, recover: bool) -> Assigned | None:
+    def _assigned(self, claim: Claim, loading: Loading, *, recover: bool) -> Assigned | None:
         """The claimed job as the executor gets it; None where it cannot be handed over, and has ended."""
         try:
-            work = load(
-                self._store, claim.job, claim.fence, now=self._clock(), state_dir=self._state_dir, role=self._role
-            )
+            work = loading.work(claim, self._clock())
             if not recover:
                 refuse_disabled(work)
             assigned = Assigned(work, KINDS[claim.job.kind].assign(work))
         except Exception as error:
             # Whatever it is, it must neither stop the queue nor leave the job unfinished.
-            self._end(claim, settings, _why_not(claim, error))
+            self._end(claim, loading.settings, _why_not(claim, error))
             return None
         if recover:
             assigned.recover()

@@ -1,40 +1,74 @@
-"""Reads everything that a claimed job refers to, in one go."""
+"""Reads everything that claimed jobs refer to: what several share is read once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ..errors import ErrorCode
 from ..kinds import Refused, Work
-from ..model import Job, JobKind
-from ..store import Store
+from ..model import JobKind, Settings
+from ..store import Claim, ReadShelf, Store
 
 Role = Callable[[str, Mapping[str, Any]], tuple[str, Mapping[str, Any]]]
+T = TypeVar("T")
 
 #: Jobs that a switched-off client or repository stops. A restore is asked for by a person, who may need just that.
 _STOPPED = frozenset(JobKind) - {JobKind.RESTORE}
 
 
-def load(store: Store, job: Job, fence: int, *, now: datetime, state_dir: str, role: Role) -> Work:
-    """The job and its client, vault, repository, policy and archives, as they stand now."""
-    archives = store.archives
-    return Work(
-        job=job,
-        fence=fence,
-        settings=store.settings,
-        now=now,
-        client=store.clients.get(job.client) if job.client is not None else None,
-        repository=store.repositories.get(job.repository) if job.repository is not None else None,
-        vault=store.vaults.get(job.vault) if job.vault is not None else None,
-        policy=store.policies.get(job.policy) if job.policy is not None else None,
-        archive=archives.get(job.archive) if job.archive is not None else None,
-        previous=archives.latest(job.policy, job.client) if job.kind is JobKind.BACKUP else None,
-        recorded=tuple(archives.find(vault=job.vault)) if job.kind is JobKind.CATALOG else (),
-        state_dir=state_dir,
-        role=role,
-    )
+class Loading:
+    """What the jobs of some claims refer to, as it stands now."""
+
+    def __init__(
+        self, store: Store, claims: Sequence[Claim], settings: Settings, *, state_dir: str, role: Role
+    ) -> None:
+        jobs = [claim.job for claim in claims]
+        self.settings = settings
+        self._archives = store.archives
+        self._state_dir = state_dir
+        self._role = role
+        self._clients = Few(store.clients, (job.client for job in jobs))
+        self._repositories = Few(store.repositories, (job.repository for job in jobs))
+        self._vaults = Few(store.vaults, (job.vault for job in jobs))
+        self._policies = Few(store.policies, (job.policy for job in jobs))
+
+    def work(self, claim: Claim, now: datetime) -> Work:
+        """A job with its client, vault, repository, policy and archives. Raises what reading them does."""
+        job, archives = claim.job, self._archives
+        return Work(
+            job=job,
+            fence=claim.fence,
+            settings=self.settings,
+            now=now,
+            client=self._clients.get(job.client),
+            repository=self._repositories.get(job.repository),
+            vault=self._vaults.get(job.vault),
+            policy=self._policies.get(job.policy),
+            archive=archives.get(job.archive) if job.archive is not None else None,
+            previous=archives.latest(job.policy, job.client) if job.kind is JobKind.BACKUP else None,
+            recorded=tuple(archives.find(vault=job.vault)) if job.kind is JobKind.CATALOG else (),
+            state_dir=self._state_dir,
+            role=self._role,
+        )
+
+
+class Few(Generic[T]):
+    """Some values of a shelf, read together when the first is asked for."""
+
+    def __init__(self, shelf: ReadShelf[T], ids: Iterable[int | None]) -> None:
+        self._shelf = shelf
+        self._ids = {one for one in ids if one is not None}
+        self._found: dict[int, T] | None = None
+
+    def get(self, id: int | None) -> T | None:
+        """A value; None for None. One that is not there, or cannot be read, is asked for anew, which says why."""
+        if id is None:
+            return None
+        if self._found is None:
+            self._found = {value.id: value for value in self._shelf.many(self._ids)}  # type: ignore[attr-defined]
+        return self._found[id] if id in self._found else self._shelf.get(id)
 
 
 def refuse_disabled(work: Work) -> None:
