@@ -22,9 +22,10 @@ class ActionModule(AgentAction):
         facts, warnings, before = self.args["facts"], self.args["warnings"], self.args["of"]
         if before.get("failed"):
             error = before.get("cyborg_error") or {}
-            raise Failure(error.get("code", "internal"), error.get("message") or before.get("msg") or "No reason given.")
+            message = error.get("message") or before.get("msg") or "The task before failed without a reason."
+            raise Failure(error.get("code", "internal"), message)
         if self.control is not None and not self.check:
-            committed, _later = self.control.ended({"facts": facts, "warnings": warnings})
+            committed = self.control.ended({"facts": facts, "warnings": warnings})
             if not committed:
                 raise Failure("lost", "The end of this job was settled by somebody else before.")
         return {"changed": False, "facts": facts, "notes": warnings}
