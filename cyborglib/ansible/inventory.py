@@ -70,6 +70,8 @@ def _job(run: Run, work: HostRun, pins: Pins, interval: float) -> dict[str, Any]
         "cyborg_timeout": work.timeout,
         "cyborg_interval": interval,
         "cyborg_secrets": list(work.secrets),
+        # The action then asks the agent how the job stands, and never starts it.
+        **({"cyborg_attach": True} if work.recover else {}),
     }
 
 
