@@ -46,7 +46,7 @@ class Repository:
     `shared=True`: then **each client can read, and poison or delete, what the others stored**.
 
     Without a passphrase each vault gets a random one of its own, which is the better choice: one given
-    here opens the vaults of all clients to each of them. `quota` is in bytes, for each vault.
+    here opens the vaults of all clients to each of them. `quota` is in bytes, for each vault; Borg takes none below 10 MB.
 
     On a `managed` host the library makes the account (`borg`, if the path names none), installs Borg and
     limits every key; there `admin_user` (root unless given) logs in, and `admin_become` None means sudo where
@@ -61,7 +61,7 @@ class Repository:
     encryption: str = field(default="repokey-blake2", kw_only=True, validator=one_of("encryption", ENCRYPTIONS))
     append_only: bool = field(default=True, kw_only=True, validator=truth("append_only"))
     shared: bool = field(default=False, kw_only=True, validator=truth("shared"))
-    quota: int | None = field(default=None, kw_only=True, validator=whole_number("quota", least=10**6, none=True))
+    quota: int | None = field(default=None, kw_only=True, validator=whole_number("quota", least=10**7, none=True))
     managed: bool = field(default=True, kw_only=True, validator=truth("managed"))
     admin_user: str | None = field(default=None, kw_only=True, validator=optional(check_account, "admin_user"))
     admin_become: bool | None = field(default=None, kw_only=True, validator=truth("admin_become", none=True))
