@@ -1,0 +1,139 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation of an action; what works is in plugins/action."""
+
+DOCUMENTATION = r"""
+module: borg_extract
+author: The cyborglib authors
+short_description: Bring files back from a Borg archive
+description:
+  - Extracts into a new folder by default, with owners, modes, times, links, ACLs and extended attributes where
+    the account is root.
+  - Each path is itself and all below it, never a pattern. What came is compared with what was asked for. A path
+    that matches nothing is a failure, and so is anything more.
+  - Borg before 1.4.5 can be led out of the folder by an archive that somebody forged (CVE-2026-62268); do not
+    restore archives of a host that was broken into with it.
+  - Every option that is left out is taken from the variable C(borg_<option>), if there is one.
+options:
+  repository:
+    description:
+      - Where the vault is. A folder on the host (C(/srv/backup)), C(ssh://user@host:port/path) or
+        C(user@host:path).
+      - It has to be given, here or as that variable.
+    type: str
+  repository_id:
+    description:
+      - The vault's id, if it is known. Another vault at that place is refused.
+    type: str
+    default: ""
+  passphrase:
+    description:
+      - The repository's passphrase. Where the library runs this, it comes over the control socket instead.
+    type: str
+    default: ""
+  ssh_key:
+    description:
+      - The path, on the host, of the private key for the repository's host. Empty for the account's own ssh
+        set-up.
+    type: str
+    default: ""
+  known_hosts:
+    description:
+      - Lines as in C(known_hosts); the only keys by which the repository's host may answer. Empty for the
+        account's own files.
+    type: str
+    default: ""
+  lock_wait:
+    description:
+      - How many seconds Borg waits for another one at work on the vault.
+    type: int
+    default: 600
+  connect_timeout:
+    description:
+      - How many seconds ssh waits for the repository's host.
+    type: int
+    default: 10
+  base_dir:
+    description:
+      - The folder for Borg's cache and security data. Empty for the account's own.
+    type: str
+    default: ""
+  program:
+    description:
+      - Which Borg.
+    type: str
+    default: borg
+  final:
+    description:
+      - Whether this is the whole job of a host where the library runs it; its end is then the job's end.
+        Without the library it changes nothing.
+    type: bool
+    default: false
+  archive:
+    description:
+      - The archive's name.
+      - It has to be given, here or as that variable.
+    type: str
+  archive_id:
+    description:
+      - Its id, if that is known; another archive of that name is refused.
+    type: str
+    default: ""
+  paths:
+    description:
+      - What to bring back, as whole paths, each with all below it. None for the whole archive.
+    type: list
+    elements: str
+    default: []
+  destination:
+    description:
+      - The folder to put it in, on the host. It is made, and must not exist.
+    type: str
+    default: ""
+  overwrite:
+    description:
+      - The folder may exist, and files in it are overwritten.
+    type: bool
+    default: false
+  dry_run:
+    description:
+      - Only say what would be brought back.
+    type: bool
+    default: false
+  numeric_ids:
+    description:
+      - Owners by number, not by name.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Names what would come.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Bring one file back
+  cyborg.backup.borg_extract:
+    repository: /srv/backup/web1
+    passphrase: "{{ vaulted_passphrase }}"
+    archive: web1-2031-12-31
+    paths:
+      - /etc/fstab
+    destination: /var/tmp/restored
+"""
+
+RETURN = r"""
+destination:
+  description: The folder.
+  returned: success
+  type: str
+paths:
+  description: What was asked for.
+  returned: success
+  type: list
+  elements: str
+listed:
+  description: How many entries would come; null without a dry run.
+  returned: success
+  type: int
+"""
