@@ -46,7 +46,8 @@ class Repository:
     `shared=True`: then **each client can read, and poison or delete, what the others stored**.
 
     Without a passphrase each vault gets a random one of its own, which is the better choice: one given
-    here opens the vaults of all clients to each of them. `quota` is in bytes, for each vault; Borg takes none below 10 MB.
+    here opens the vaults of all clients to each of them. `quota` is in bytes, for each vault;
+    Borg takes none below 10 MB.
 
     On a `managed` host the library makes the account (`borg`, if the path names none), installs Borg and
     limits every key; there `admin_user` (root unless given) logs in, and `admin_become` None means sudo where
