@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from ..errors import CyborgError, Invalid, StoreError
-from ..keys import Key, find_keys
+from ..keys import Key, Standing, find_keys
 from ..model import Policy, Settings
 from ..sealing import Sealer
 from . import schema
@@ -50,6 +50,8 @@ class Store:
     ) -> None:
         engine, own, file = open_engine(bind)
         memory = engine.dialect.name == "sqlite" and file is None
+        # As if it were new: what is asked for a new key when it changes.
+        self._standing, self._key_folder = Standing(file=file, memory=memory, fresh=True), key_folder
         self._database = Database(engine, own=own, memory=memory, clock=clock)
         keys = key if isinstance(key, Sealer) else partial(find_keys, key, environ=environment or {}, folder=key_folder)
         try:
@@ -120,13 +122,16 @@ class Store:
         """Tells which key seals this store, without giving anything of it away."""
         return self._database.sealer.key_id
 
-    def rotate(self, keys: Sequence[str]) -> None:
-        """Seal everything anew with the first of these keys, in one transaction.
+    def rotate(self, key: Key = None) -> None:
+        """Seal everything anew with another key, in one transaction.
 
-        Other processes that have this store open cannot unseal any more until they are opened with the new
-        key. Raises `SealBroken` if something does not open now; then nothing was changed.
+        `key` is a Fernet key, a list (the first seals) or the path of a file. None makes a new one: for an
+        SQLite file in a new default key file, which the next opening finds. The old key stays where it is, as
+        copies of the database from before need it. Other processes that have this store open cannot unseal any
+        more until they are opened with the new key. Raises `MissingKey` if there is no place for a new one, and
+        `SealBroken` if something does not open now; then nothing was changed.
         """
-        new = Sealer(keys)
+        new = Sealer(find_keys(key, self._standing, {}, self._key_folder))
         with self._database.transaction() as connection:
             reseal(connection, self._database.sealer, new)
             self._database.after_commit(lambda: setattr(self._database, "sealer", new))

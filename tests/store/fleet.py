@@ -74,9 +74,9 @@ def shared(*names: str) -> tuple[Key, ...]:
     return tuple(Key(name, alone=False) for name in names)
 
 
-def free_job(title: str = "") -> Job:
+def free_job(title: str = "", **fields: object) -> Job:
     """A job that refers to nothing, for tests of keys alone."""
-    return Job(kind=JobKind.DRILL, client_name=title)
+    return Job(kind=JobKind.DRILL, client_name=title, **fields)  # type: ignore[arg-type]
 
 
 def ids(jobs: list[Job] | list[Claim]) -> list[int]:

@@ -203,6 +203,7 @@ def test_what_is_held_is_never_held_twice(open_store: Callable[..., Store]) -> N
                     with guard:
                         inside += 1
                         most = max(most, inside)
+                    time.sleep(0.005)
                     with guard:
                         inside -= 1
                     fleet.store.jobs.succeed(claim.job.id or 0, claim.fence)

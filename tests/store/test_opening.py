@@ -181,6 +181,27 @@ def test_a_new_key_seals_everything(empty_url: str, sql: SQL) -> None:
     again.close()
 
 
+def test_a_new_key_is_made_where_the_next_opening_finds_it(tmp_path: Path) -> None:
+    url, keys = f"sqlite:///{tmp_path}/fleet.db", tmp_path / "keys"
+    store = Store(url, key_folder=keys)
+    client = store.clients.add(Client("web1", become_password="pw"))
+    old = store.key_id
+    store.rotate()
+    assert sorted(path.name for path in keys.iterdir()) == sorted(f"fleet-{one}.key" for one in (old, store.key_id))
+    store.close()
+    again = Store(url, key_folder=keys)
+    assert (again.key_id, again.clients.get(1)) == (store.key_id, client)
+    again.close()
+
+
+def test_a_server_must_be_given_its_new_key(postgresql_url: str) -> None:
+    store = opened(postgresql_url)
+    with pytest.raises(MissingKey, match="give key="):
+        store.rotate()
+    assert store.key_id == Sealer([KEY]).key_id
+    store.close()
+
+
 def test_a_rotation_that_cannot_be_done_changes_nothing(empty_url: str, sql: SQL) -> None:
     store = opened(empty_url)
     for n in (1, 2):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -149,3 +150,31 @@ def test_what_comes_after_a_job_that_is_skipped_at_once_is_skipped_too(fleet: Fl
     queued = store.jobs.queue([NewJob(fleet.job("backup", after=(1,))), NewJob(fleet.job("catalog"), after=(0,))])
     assert [(job.status, job.reason) for job in queued] == [(JobStatus.SKIPPED, "drill of web1 was canceled")] * 2
     assert store.jobs.unfinished() == 0
+
+
+def test_engines_that_plan_at_once_make_one_backup(fleet: Fleet, open_store: Callable[..., Store]) -> None:
+    due = datetime(2026, 3, 1, 2, tzinfo=UTC)
+    stores = [open_store() for _ in range(4)]
+    for n in range(3):
+        given: list[list[int]] = []
+        errors: list[BaseException] = []
+        barrier = threading.Barrier(4)
+
+        def plan(
+            store: Store, n: int, barrier: threading.Barrier, given: list[list[int]], errors: list[BaseException]
+        ) -> None:
+            barrier.wait()
+            try:
+                given.append(ids(store.jobs.queue(fleet.chain(n, due=due))))
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=plan, args=(store, n, barrier, given, errors)) for store in stores]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        first = list(range(4 * n + 1, 4 * n + 5))
+        assert sorted(given) == [first[:3]] * 3 + [first]
+    assert len(fleet.store.jobs) == 12

@@ -386,12 +386,15 @@ def test_reading_waits_for_no_writer(open_store: Callable[..., Store]) -> None:
     assert len(other.clients) == 1
 
 
-def test_shelves_longer_than_a_page(store: Store) -> None:
+@pytest.mark.parametrize("more", [0, 1])
+def test_shelves_longer_than_a_page(store: Store, monkeypatch: pytest.MonkeyPatch, more: int) -> None:
+    monkeypatch.setattr("cyborglib.store.reading.PAGE", 5)
+    count = 20 + more
     with store.transaction():
-        for n in range(1003):
+        for n in range(count):
             store.schedules.add(Schedule(f"s{n}", "@daily"))
-    assert [schedule.id for schedule in store.schedules] == list(range(1, 1004))
-    assert len(store.schedules.find()) == len(store.schedules) == 1003
+    assert [schedule.id for schedule in store.schedules] == list(range(1, count + 1))
+    assert len(store.schedules.find()) == len(store.schedules) == len(store.schedules.many(range(50))) == count
 
 
 def test_a_database_that_fails_is_said_as_an_error_of_ours(store: Store) -> None:
