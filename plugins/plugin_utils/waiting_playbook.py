@@ -51,9 +51,12 @@ def wait(fifo, until):
     """The arguments; None if there will be none."""
     found = b""
     while not found.endswith(b"\n"):
-        if not select.select([fifo], [], [], max(0.0, until - time.monotonic()))[0]:
-            return None
-        piece = os.read(fifo, 65536)
+        try:
+            piece = os.read(fifo, 65536)
+        except BlockingIOError:
+            if not select.select([fifo], [], [], max(0.0, until - time.monotonic()))[0]:
+                return None
+            continue
         if not piece:
             return None
         found += piece
@@ -61,8 +64,8 @@ def wait(fifo, until):
 
 
 def main():
-    # Opened before anything takes time: who started us holds the other end only until then, or until it ends.
-    fifo = os.open(sys.argv[1], os.O_RDONLY | os.O_CLOEXEC)
+    # Not waiting for somebody at the other end: who started us may be gone already.
+    fifo = os.open(sys.argv[1], os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     until = time.monotonic() + float(sys.argv[2])
     playbook = load()
     arguments = wait(fifo, until)
