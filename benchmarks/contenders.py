@@ -227,6 +227,12 @@ class Library:
         cyborg.policies.add(cy.Policy("etc", type="config", repository=vault, clients=clients))
         self.turn()
 
+    @property
+    def cyborg(self) -> cy.Cyborg:
+        """The object at work."""
+        assert self._cyborg is not None
+        return self._cyborg
+
     def begin(self, warm: bool) -> None:
         if not warm:
             self._open()
