@@ -234,7 +234,10 @@ class Library:
         return self._cyborg
 
     def begin(self, warm: bool) -> None:
-        if not warm:
+        if warm:
+            # What a run leaves to do when it has returned: Ansible ends, and the next one loads.
+            time.sleep(2)
+        else:
             self._open()
 
     def end(self) -> None:
