@@ -116,7 +116,8 @@ def test_keys_of_each_kind(hold):
     held = Key("client:1", hold)
     assert {new.job.kind: new.keys for new in planned} == {
         "prepare_client": (Key("client:1", True),),
-        "prepare_repository": (Key("vault:5", True), held),
+        # Alone whatever the setting says: it changes what the client may open.
+        "prepare_repository": (Key("vault:5", True), Key("client:1", True)),
         "backup": (Key("vault:5", True), held),
         "catalog": (Key("vault:5", False),),
     }
