@@ -35,7 +35,9 @@ display = Display()
 #: Where Python is looked for when nobody said; `python3` of the login's PATH comes last, as it may be a shim.
 PYTHONS = ("/usr/bin/python3", "/usr/local/bin/python3", "/usr/libexec/platform-python")
 #: Seconds: how long one exchange waits for news, and how long after the first news it collects more.
-WAIT, FIRST_WAIT, QUIET = 20.0, 4.0, 1.0
+WAIT, FIRST_WAIT, QUIET = 20.0, 4.0, 1.5
+#: Where an exchange cannot be broken off, as its local end belongs to root (sudo on this machine).
+STUBBORN = 3.0
 #: Seconds between attempts to reach a host again whose job goes on, and for how long.
 RECONNECT = (1, 2, 4, 8, 15, 30)
 PATIENCE = 900
@@ -67,7 +69,7 @@ class AgentAction(ActionBase):
         self.control = None
         self._root_by_sudo = None
         self._canceled = threading.Event()
-        self._exchanging = False
+        self._exchanging = 0
         try:
             try:
                 self.args = self.arguments()
@@ -153,11 +155,12 @@ class AgentAction(ActionBase):
         command = self._python_command()
         if only_root:
             command = 'if [ "$(id -u)" = 0 ]; then %s; else echo %s; fi' % (command, _NOT_ROOT)
-        self._exchanging = True
+        self._exchanging += 1
         try:
             done = self._low_level_execute_command(command, sudoable=sudoable, in_data=program)
         finally:
-            self._exchanging = False
+            # Odd while one is on its way; never the same number twice.
+            self._exchanging += 1
         if only_root and _NOT_ROOT in done["stdout"]:
             return None
         if _NO_PYTHON in done["stdout"]:
@@ -232,6 +235,8 @@ class AgentAction(ActionBase):
     def _follow_now(self, offset, seen, wait):
         # More hosts at once than a small controller can ask each second: the interval grows.
         quiet = max(QUIET, float(self.vars.get("cyborg_interval") or 0))
+        if self._connection.transport == "local" and os.geteuid() != 0:
+            wait = min(wait, STUBBORN)
         return {"offset": offset, "seen": seen, "wait": wait, "quiet": quiet}
 
     def _follow(self, name, request, on_lines, on_progress, on_start):
@@ -325,7 +330,7 @@ class AgentAction(ActionBase):
         pauses = iter(RECONNECT)
         while True:
             try:
-                reply = self.exchange({"op": "cancel", "job": name, "grace": 3})
+                reply = self.exchange({"op": "cancel", "job": name, "grace": 4})
                 break
             except (AnsibleConnectionFailure, AgentError) as problem:
                 if time.monotonic() > until:
@@ -350,9 +355,10 @@ class AgentAction(ActionBase):
             watch.stop()
 
     def _break_off(self):
+        current = self._exchanging
         self._canceled.set()
-        # The local end of the exchange only: the job's own end comes by the `cancel` that follows.
-        while self._exchanging:
+        # The local end of this exchange only: the job's own end comes by the `cancel` that follows.
+        while current % 2 and self._exchanging == current:
             for child in _children():
                 # It may just have ended, or not be ours to signal (sudo): then the exchange's own wait ends it.
                 with suppress(OSError):

@@ -175,7 +175,7 @@ def test_the_process_stays_as_it_was(
 def test_secrets_are_in_no_file_argv_or_environment(
     executor: AnsibleExecutor, control: Recorder, work: Works, vault: Vault, source: Path, tmp_path: Path
 ) -> None:
-    (source / "large").write_bytes(os.urandom(20 << 20))
+    (source / "large").write_bytes(os.urandom(8 << 20))
     seen: dict[str, int] = {"argv": 0, "environment": 0, "file": 0, "looks": 0}
     over = threading.Event()
     canary = PASSPHRASE.encode()
@@ -234,7 +234,7 @@ def test_nothing_is_left_behind(control: Recorder, work: Works) -> None:
 def test_a_cancel_ends_borg_and_leaves_no_lock(
     executor: AnsibleExecutor, control: Recorder, work: Works, vault: Vault, source: Path
 ) -> None:
-    (source / "large").write_bytes(os.urandom(200 << 20))
+    (source / "large").write_bytes(os.urandom(100 << 20))
     thread = threading.Thread(
         target=executor.execute, args=(backup(work(borg_compression="lzma,9")), control), daemon=True
     )
@@ -276,7 +276,7 @@ def test_a_job_canceled_before_it_began(
 
 
 def test_closing_leaves_the_job_at_work(control: Recorder, work: Works, vault: Vault, source: Path) -> None:
-    (source / "large").write_bytes(os.urandom(60 << 20))
+    (source / "large").write_bytes(os.urandom(25 << 20))
     job = work(borg_compression="lzma,6")
     first = AnsibleExecutor()
     thread = threading.Thread(target=first.execute, args=(backup(job), control), daemon=True)
@@ -302,7 +302,7 @@ def test_asking_for_a_job_that_nobody_knows(executor: AnsibleExecutor, control: 
 
 
 def test_a_timeout(executor: AnsibleExecutor, control: Recorder, work: Works, vault: Vault, source: Path) -> None:
-    (source / "large").write_bytes(os.urandom(200 << 20))
+    (source / "large").write_bytes(os.urandom(100 << 20))
     executor.execute(backup(attrs.evolve(work(borg_compression="lzma,9"), timeout=2)), control)
     assert failed(control.outcomes[1]) is ErrorCode.TIMEOUT
     assert not vault.locked

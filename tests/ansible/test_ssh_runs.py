@@ -128,6 +128,29 @@ def test_a_first_key(executor: AnsibleExecutor, control: Recorder, make: Callabl
     assert failed(control.outcomes[3]) is ErrorCode.HOST_KEY_CHANGED
 
 
+def test_a_first_key_from_the_users_known_hosts(
+    executor: AnsibleExecutor, control: Recorder, make: Callable[..., Host], remote: Remote, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    host = make()
+    ssh = subprocess.run(["which", "ssh"], capture_output=True, text=True, check=True).stdout.strip()
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/ssh").write_text(f'#!/bin/sh\nexec {ssh} -F {tmp_path}/config "$@"\n')
+    (tmp_path / "bin/ssh").chmod(0o755)
+    (tmp_path / "config").write_text(f"Host *\n  UserKnownHostsFile {tmp_path}/known\n  GlobalKnownHostsFile none\n")
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    (tmp_path / "known").write_text(f"{host.address} {host.host_key}\n")
+    executor.execute(backup(remote(host, host_key="")), control)
+    assert control.outcomes[1].successful, control.outcomes[1].error
+    # Somebody in between shows another key than the one the user has known for long: not even a host that may be
+    # taken at its word is believed then.
+    (tmp_path / "known").write_text(f"{host.address} {OTHER_KEY}\n")
+    executor.execute(backup(remote(host, 2, host_key="", accept_new=True)), control)
+    assert failed(control.outcomes[2]) is ErrorCode.HOST_KEY_CHANGED
+    of = f"client-{host.number}"
+    assert control.pins == [(1, of, host.host_key, False), (2, of, OTHER_KEY, False)]
+
+
 def test_a_changed_key_even_with_an_open_connection(
     executor: AnsibleExecutor, control: Recorder, make: Callable[..., Host], remote: Remote
 ) -> None:
@@ -307,7 +330,7 @@ def test_progress_arrives_while_borg_is_at_work(
 ) -> None:
     host = make()
     for n in range(40):
-        host.run(["dd", "if=/dev/urandom", f"of=/srv/data/part-{n:02}", "bs=1M", "count=3", "status=none"])
+        host.run(["dd", "if=/dev/urandom", f"of=/srv/data/part-{n:02}", "bs=1M", "count=1", "status=none"])
     executor.execute(backup(remote(host, 1, {"borg_compression": "lzma,6"})), control)
     assert control.outcomes[1].successful, control.outcomes[1].error
     told = [what for what in control.told if what[0] == "progress"]
@@ -321,7 +344,7 @@ def test_a_broken_connection_is_mended(
     executor: AnsibleExecutor, control: Recorder, make: Callable[..., Host], remote: Remote
 ) -> None:
     host = make()
-    large(host, 60)
+    large(host, 25)
     thread = threading.Thread(
         target=executor.execute, args=(backup(remote(host, 1, {"borg_compression": "lzma,6"})), control), daemon=True
     )
@@ -368,7 +391,7 @@ def test_secrets_stay_where_they_belong(
 ) -> None:
     """While Borg works on a host, and after: no argv, environment or file there holds the passphrase."""
     host = make()
-    large(host, 40)
+    large(host, 15)
     thread = threading.Thread(
         target=executor.execute, args=(backup(remote(host, 1, {"borg_compression": "lzma,6"})), control), daemon=True
     )
