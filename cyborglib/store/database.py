@@ -6,7 +6,9 @@ so what is decided in it from what it reads still holds when it commits. Reads w
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
@@ -21,6 +23,8 @@ from ..sealing import Sealer
 
 #: The advisory lock that our writers take on PostgreSQL: an arbitrary number, "cyborg" in letters.
 ADVISORY_LOCK = 0x6379626F7267
+#: How long a writer waits for another process that writes to the same SQLite file.
+BUSY_SECONDS = 60
 _AWAY = (OperationalError, InterfaceError, DisconnectionError, PoolTimeout)
 
 
@@ -171,6 +175,25 @@ def _in_words() -> Iterator[None]:
 
 def _sqlite_connected(driver: Any, _record: Any) -> None:
     cursor = driver.cursor()
-    for pragma in ("busy_timeout = 60000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+    for pragma in (f"busy_timeout = {BUSY_SECONDS * 1000}", "synchronous = FULL", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")
+    _to_wal(cursor)
     cursor.close()
+
+
+def _to_wal(cursor: Any) -> None:
+    """Make a new database's journal a write-ahead one, which it then stays.
+
+    Where several open a new database at once, SQLite tells all but one of them at once that it is locked: on the way
+    from a shared lock to an exclusive one it does not wait, as two that both wait there would wait for ever.
+    """
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return

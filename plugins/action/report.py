@@ -25,7 +25,7 @@ class ActionModule(AgentAction):
             message = error.get("message") or before.get("msg") or "The task before failed without a reason."
             raise Failure(error.get("code", "internal"), message)
         if self.control is not None and not self.check:
-            committed = self.control.ended({"facts": facts, "warnings": warnings})
+            committed, _later = self.control.ended({"facts": facts, "warnings": warnings})
             if not committed:
                 raise Failure("lost", "The end of this job was settled by somebody else before.")
         return {"changed": False, "facts": facts, "notes": warnings}

@@ -51,6 +51,7 @@ def test_a_folder_called_like_a_template_and_a_command(fleet: Fleet) -> None:
     for folder in (f"srv/{name}", "srv/-x", "srv/re:.*", "srv/{now}", "srv/a'b\"c"):
         (root / folder).mkdir(parents=True)
         (root / folder / "file").write_text(folder)
+    before = set(root.glob("**/x"))
     policy = fleet.cyborg.policies.add(
         cy.Policy(
             "odd",
