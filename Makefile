@@ -23,7 +23,7 @@ quickstart: .venv/.base
 	@$(PYTHON) examples/quickstart.py
 
 test: test-env
-	@$(PYTHON) -m pytest $(ARGS)
+	@scripts/run-tests $(ARGS)
 
 # What the tests stand on, made before pytest's clock runs.
 test-env: .venv/.test

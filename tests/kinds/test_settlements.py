@@ -13,12 +13,12 @@ from cyborglib.executor import Outcome
 from cyborglib.kinds import KINDS, Refused, Settlement
 from cyborglib.kinds.backup import ArchiveName, archive_name
 from cyborglib.kinds.prepare_repository import key_digest
-from cyborglib.sealing import generate_ssh_key
 from tests.kinds.scene import ARCHIVE, CLIENT, DISK, EXPORT, ID, NOON, OTHER_ID, STORAGE_BOX, VAULT, made, work
 
-_, KEY_LINE = generate_ssh_key("eve@web1")
+# Written out, as parameters of tests must be the same each time they are collected.
+KEY_LINE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG/a+ZKhcnGV1PtxFm/i0nApNBQiMpsfsiX1FvVaGweD eve@web1"
 KEY = " ".join(KEY_LINE.split()[:2])
-_, OTHER_LINE = generate_ssh_key("mallory")
+OTHER_LINE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHN41+EvEtQC59BrK0J90GfchYgkRQrus1PbCPO2JGEf mallory"
 FOUND = {
     "public_key": KEY_LINE,
     "ip": "10.0.0.7",
