@@ -34,6 +34,8 @@ VAULT = {
 }
 #: Bytes of a command's output in one exchange, and altogether: a listing of 100 000 archives has 25 MB.
 PIECE, MOST = 4 * 1024 * 1024, 64 * 1024 * 1024
+#: Seconds that a Borg whose time is over has to give its locks back: one that compresses does not hear for a while.
+GRACE = 20
 #: Bytes of a command's log that may lie on the host until its next job.
 LARGE = 64 * 1024
 _SSH = re.compile(r"ssh://")
@@ -112,7 +114,7 @@ class BorgAction(AgentAction):
         The main call of a job has no step. `asked` goes to the agent's `start`.
         """
         argv = [self.args["program"], *argv[1:]]
-        request = dict(self._vault(), timeout=self.timeout(), grace=5, **asked)
+        request = dict(self._vault(), timeout=self.timeout(), grace=GRACE, **asked)
         on_start = request.pop("on_start", None)
         # Nobody asks again for what is only a question on the way to the job's main command.
         request["keep"] = not step
