@@ -57,7 +57,8 @@ class BorgAction(AgentAction):
         given = dict(self._task.args)
         for name in self.ARGUMENTS:
             if name not in given and "borg_" + name in self.vars:
-                given[name] = self._templar.template(self.vars["borg_" + name])
+                value = self.vars["borg_" + name]
+                given[name] = value if plain(value) else self._templar.template(value)
         return arguments.validated(given, self.ARGUMENTS)
 
     def work(self):
@@ -229,6 +230,15 @@ class BorgAction(AgentAction):
             self.control.progress(told)
         elif told.get("files") is not None:
             self.say("%(files)d files, %(original_bytes)d bytes read, %(deduplicated_bytes)d new; %(path)s" % told)
+
+
+def plain(value):
+    """True for what cannot be a template: most of what the library gives, and a question costs more than a look."""
+    if isinstance(value, str):
+        return "{" not in value
+    if isinstance(value, list):
+        return all(map(plain, value))
+    return value is None or isinstance(value, (bool, int, float))
 
 
 class Attached:
