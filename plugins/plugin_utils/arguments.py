@@ -24,7 +24,7 @@ _TYPES = {
     "float": check_type_float,
     "bool": check_type_bool,
     # Ansible takes "a,b" for two: here a path may hold a comma.
-    "list": lambda value: [value] if isinstance(value, str) else check_type_list(value),
+    "list": lambda value: [value] if isinstance(value, (str, dict)) else check_type_list(value),
     "dict": check_type_dict,
     "path": check_type_path,
     "raw": lambda value: value,

@@ -11,6 +11,7 @@ import os
 import re
 
 from ansible.errors import AnsibleConnectionFailure
+from ansible.template import is_trusted_as_template
 from ansible.utils.display import Display
 from ansible_collections.cyborg.backup.plugins.module_utils.agent import AgentError
 from ansible_collections.cyborg.backup.plugins.plugin_utils import arguments, borg_answers, borg_argv
@@ -39,6 +40,7 @@ GRACE = 20
 #: Bytes of a command's log that may lie on the host until its next job.
 LARGE = 64 * 1024
 _SSH = re.compile(r"ssh://")
+_NAME = re.compile(r"\{\{ (\w+) \}\}")
 
 
 class BorgAction(AgentAction):
@@ -57,9 +59,19 @@ class BorgAction(AgentAction):
         given = dict(self._task.args)
         for name in self.ARGUMENTS:
             if name not in given and "borg_" + name in self.vars:
-                value = self.vars["borg_" + name]
-                given[name] = value if plain(value) else self._templar.template(value)
+                given[name] = self._value_of("borg_" + name)
         return arguments.validated(given, self.ARGUMENTS)
+
+    def _value_of(self, name):
+        """A variable's value. One that only names another one is looked up: to compile that as a template costs each
+        host's process 5 ms and half a megabyte."""
+        value = self.vars[name]
+        for _ in range(5):
+            other = _NAME.fullmatch(value) if isinstance(value, str) and is_trusted_as_template(value) else None
+            if other is None or other.group(1) not in self.vars:
+                break
+            value = self.vars[other.group(1)]
+        return value if plain(value) else self._templar.template(value)
 
     def work(self):
         self._commands = []
