@@ -1,5 +1,6 @@
 """A command gets no more memory and CPU than it was given, and what ended it is told."""
 
+import json
 import os
 import sys
 
@@ -23,9 +24,9 @@ def test_what_needs_more_memory_fails_and_says_so(any_target):
 
 
 def test_a_long_error_of_borgs_still_says_so(target):
-    message = "Local Exception\\n%s\\nMemoryError: Unable to allocate output buffer.\\n" % ("x" * 20000)
-    line = '{"type": "log_message", "levelname": "ERROR", "name": "borg", "message": "%s"}' % message
-    program = "import sys; sys.stderr.write(%r + chr(10)); sys.exit(2)" % line
+    message = f"Local Exception\n{'x' * 20000}\nMemoryError: Unable to allocate output buffer.\n"
+    line = json.dumps({"type": "log_message", "levelname": "ERROR", "name": "borg", "message": message})
+    program = f"import sys; sys.stderr.write({line!r} + chr(10)); sys.exit(2)"
     assert target.start([sys.executable, "-c", program], limits={"memory": 1 << 30})["result"]["limit"] == "memory"
     # Without such a limit it is the host that has no memory, which is another matter.
     assert target.start([sys.executable, "-c", program])["result"]["limit"] is None

@@ -156,8 +156,8 @@ class Supervisor:
         rc = None if status is None else 128 + died if died else os.WEXITSTATUS(status)
         result = dict(
             self.reading.summary(),
-            rc=127 if error else rc, signal=died, limit=self.limit(rc, died), timed_out=self.timed_out, canceled=self.canceled() and rc != 0,
-            lost=False, exec_error=os.strerror(error.errno) if error else None,
+            rc=127 if error else rc, signal=died, limit=self.limit(rc, died), timed_out=self.timed_out,
+            canceled=self.canceled() and rc != 0, lost=False, exec_error=os.strerror(error.errno) if error else None,
             started_at=self.request["started_at"], ended_at=time.time(), seconds=round(time.monotonic() - began, 3),
             out_bytes=self.out.total, out_cut=self.out.kept < self.out.total,
             log_bytes=self.log.end, log_dropped=self.log.dropped,
