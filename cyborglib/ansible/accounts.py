@@ -30,7 +30,7 @@ def problem(name: str) -> str:
             "or run the engine as root"
         )
     if os.geteuid() == 0 and not shutil.which("setpriv"):
-        return "the program `setpriv`, by which root becomes another account, is not on this machine; install util-linux"
+        return "the program `setpriv`, by which root becomes another account, is not here; install util-linux"
     return _home(account)
 
 
@@ -52,8 +52,8 @@ def _home(account: pwd.struct_passwd) -> str:
             return ""
         why = "is not a folder of its own that nobody else can write to"
     return (
-        f"{home}, the home of the account {name!r}, {why}; set it right as root, by `install -d -m 0700 {owner} {home}`, "
-        f"or give the account another one, by `usermod --home`"
+        f"{home}, the home of the account {name!r}, {why}; set it right as root, by "
+        f"`install -d -m 0700 {owner} {home}`, or give the account another one, by `usermod --home`"
     )
 
 

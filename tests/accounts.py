@@ -1,0 +1,58 @@
+"""Accounts of this machine that live as long as a test."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import secrets
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cyborglib.ansible.accounts import MAKE
+
+
+@contextmanager
+def local_account() -> Iterator[pwd.struct_passwd]:
+    """An account without rights, made as the library tells people to; removed with its home and what runs as it."""
+    name = new_name()
+    subprocess.run([*shlex.split(MAKE), name], check=True)
+    try:
+        yield pwd.getpwnam(name)
+    finally:
+        remove(name)
+
+
+def new_name() -> str:
+    """A name that no account has."""
+    return f"cyborg-test-{secrets.token_hex(4)}"
+
+
+def remove(name: str) -> None:
+    """Remove an account of ours, and its home."""
+    assert name.startswith("cyborg-test-")
+    for pid in processes(pwd.getpwnam(name).pw_uid):
+        os.kill(pid, 9)
+    # Not by --remove: what a test made of its home may be anybody's folder.
+    subprocess.run(["userdel", name], check=True, capture_output=True)
+    shutil.rmtree(f"/home/{name}", ignore_errors=True)
+    with suppress(KeyError):  # Gone with the account, unless a test gave that another one.
+        subprocess.run(["groupdel", grp.getgrnam(name).gr_name], check=True)
+
+
+def processes(uid: int) -> list[int]:
+    """The processes of an account, on this machine and in what shares its kernel."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            status = Path(f"/proc/{entry}/status").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        ids = next(line for line in status.splitlines() if line.startswith("Uid:")).split()[1:]
+        if str(uid) in ids and "\nState:\tZ" not in status:
+            found.append(int(entry))
+    return found
