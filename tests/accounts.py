@@ -45,14 +45,24 @@ def remove(name: str) -> None:
 
 
 def processes(uid: int) -> list[int]:
-    """The processes of an account, on this machine and in what shares its kernel."""
-    found = []
+    """The processes of an account of this machine; hosts that share its kernel have the same numbers for others."""
+    return [pid for pid, status in statuses() if uid in uids_of(status) and "\nState:\tZ" not in status]
+
+
+def statuses() -> Iterator[tuple[int, str]]:
+    """The processes that are no host's of the lab, and what the kernel says of each."""
     for entry in filter(str.isdigit, os.listdir("/proc")):
-        try:
+        with suppress(FileNotFoundError, ProcessLookupError):
             status = Path(f"/proc/{entry}/status").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        ids = next(line for line in status.splitlines() if line.startswith("Uid:")).split()[1:]
-        if str(uid) in ids and "\nState:\tZ" not in status:
-            found.append(int(entry))
-    return found
+            # In a host of the lab a process has a second number.
+            if len(_line(status, "NSpid")) == 1:
+                yield int(entry), status
+
+
+def uids_of(status: str) -> set[int]:
+    """As whom a process runs: real, effective, saved and for files."""
+    return {int(uid) for uid in _line(status, "Uid")}
+
+
+def _line(status: str, name: str) -> list[str]:
+    return next(line for line in status.splitlines() if line.startswith(name + ":")).split()[1:]
