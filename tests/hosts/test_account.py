@@ -197,3 +197,32 @@ def test_a_client_that_fills_its_readers_memory_makes_the_listing_fail(
         assert "put something there to harm" in str(listed.error)
         assert fleet.only(job) == confirmed, "nothing is concluded of what was not read"
     assert left(account) == []
+
+
+def test_a_storage_box_needs_a_key_of_the_accounts(fleet: Fleet, account: pwd.struct_passwd) -> None:
+    client, nas = fleet.client("web1"), fleet._make("nas", borg="1.2")
+    box = fleet.cyborg.repositories.add(
+        cy.Repository(
+            "box", f"ssh://root@{nas.address}:{nas.port}/srv/box/{{client}}", managed=False, host_key=nas.host_key
+        )
+    )
+    policy = fleet.cyborg.policies.add(cy.Policy("etc", "config", repository=box, clients=[client], retries=0))
+    fleet.cyborg.finish(fleet.cyborg.prepare(client))
+    keys = nas.read("/root/.ssh/authorized_keys").decode()
+    keys += fleet.hosts["web1"].read("/etc/cyborg/keys/client.pub").decode()
+    nas.write("/root/.ssh/authorized_keys", keys, 0o600)
+    [job] = fleet.run(policy)
+    assert not fleet.only(job).confirmed_at
+    # Root has an ssh agent here whose key opens the box. It is not the account's.
+    [listed] = fleet.cyborg.finish(fleet.cyborg.catalog("box"))
+    assert (listed.status, listed.error.code) == ("failed", "key_not_authorized"), fleet.said()
+    assert f"~{account.pw_name}/.ssh" in str(listed.error)
+    become = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups", "--"]
+    key = f"{account.pw_dir}/.ssh/id_ed25519"
+    subprocess.run([*become, "mkdir", "-m", "700", f"{account.pw_dir}/.ssh"], check=True)
+    subprocess.run([*become, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    nas.write("/root/.ssh/authorized_keys", keys + Path(key + ".pub").read_text(), 0o600)
+    [listed] = fleet.cyborg.finish(fleet.cyborg.catalog("box"))
+    assert listed.status == "successful", fleet.said()
+    assert fleet.only(job).confirmed_at
+    assert left(account) == []
