@@ -35,11 +35,13 @@ def new_name() -> str:
 def remove(name: str) -> None:
     """Remove an account of ours, and its home."""
     assert name.startswith("cyborg-test-")
-    for pid in processes(pwd.getpwnam(name).pw_uid):
+    uid = pwd.getpwnam(name).pw_uid
+    for pid in processes(uid):
         os.kill(pid, 9)
     # Not by --remove: what a test made of its home may be anybody's folder.
     subprocess.run(["userdel", name], check=True, capture_output=True)
     shutil.rmtree(f"/home/{name}", ignore_errors=True)
+    shutil.rmtree(f"/dev/shm/cyborg-agent-{uid}", ignore_errors=True)
     with suppress(KeyError):  # Gone with the account, unless a test gave that another one.
         subprocess.run(["groupdel", grp.getgrnam(name).gr_name], check=True)
 

@@ -125,8 +125,8 @@ def test_the_key_is_a_file_of_the_accounts_own_in_memory(fleet: Fleet, account: 
 
     def look() -> None:
         while not over.wait(0.005):
-            for path in (memory, *memory.rglob("*")):
-                with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):  # What goes meanwhile ends this look.
+                for path in (memory, *memory.rglob("*")):
                     status = path.lstat()
                     seen[path.name] = status.st_uid, status.st_mode & 0o777
 
