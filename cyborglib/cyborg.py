@@ -19,7 +19,7 @@ from sqlalchemy import Engine as Database
 from . import content, invitations, kit, launching, restoring
 from .engine import Engine
 from .engine.recording import told
-from .errors import Invalid, TimedOut
+from .errors import Invalid, StoreError, TimedOut
 from .events import E, Events, JobQueued, KitOutdated
 from .executor import Executor
 from .invitations import Invitation
@@ -102,7 +102,20 @@ class Cyborg:
 
     @settings.setter
     def settings(self, value: Settings) -> None:
+        if isinstance(value, Settings) and value.controller_account and self._given is None:
+            self._check_account(value.controller_account)
         self._store.settings = value
+
+    def _check_account(self, name: str) -> None:
+        """Raise `Invalid` for an account that is new in the settings and will not do on this machine."""
+        from .ansible.accounts import problem
+
+        try:
+            known = self._store.settings.controller_account
+        except StoreError:  # What is there cannot be used, and others are just being assigned.
+            known = ""
+        if name != known and (why := problem(name)):
+            raise Invalid(f"controller_account: {why}")
 
     # Events
 

@@ -92,6 +92,8 @@ def _reached(host: Host, pins: Pins, connect_timeout: int, asking: list[HostRun]
         found["ansible_become_password"] = f"{{{{ lookup('cyborg.backup.secret', '{name}', jobs={jobs}) }}}}"
     if host.local:
         found["ansible_connection"] = "ansible.builtin.local"
+        if host.account:
+            found["cyborg_account"] = unsafe(host.account)
     else:
         found |= {
             "ansible_connection": "ansible.builtin.ssh",

@@ -36,9 +36,9 @@ def client_host(client: Client, name: str, settings: Settings) -> Host:
     )
 
 
-def controller_host(name: str) -> Host:
-    """The machine this library runs on, as the account that runs it."""
-    return Host(name=name, local=True, become=False, title="the controller")
+def controller_host(name: str, account: str = "") -> Host:
+    """The machine this library runs on, as the account that runs it or as another one."""
+    return Host(name=name, local=True, become=False, account=account, title="the controller")
 
 
 def repository_host(repository: Repository, settings: Settings) -> Host:

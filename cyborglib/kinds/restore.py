@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ErrorCode
 from ..executor import Host, HostRun, Outcome
 from ..secret import Secret
-from .catalog import controller_access
+from .controller import controller_access
 from .hosts import become_secrets, borg_variables, client_host, controller_host, key_path, repository_host
 from .work import Assignment, Refused, Settlement, Work, refuse_unready
 

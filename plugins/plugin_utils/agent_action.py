@@ -27,6 +27,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.cyborg.backup.plugins.module_utils.agent import AgentError, Lines, answer, exchange
+from ansible_collections.cyborg.backup.plugins.plugin_utils import account
 from ansible_collections.cyborg.backup.plugins.plugin_utils.control import Control, ControlError
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Canceled, Failure
 from ansible_collections.cyborg.backup.plugins.plugin_utils.ssh_words import moment_of
@@ -99,6 +100,11 @@ class AgentAction(ActionBase):
         if target:
             return self.vars.get("ansible_delegated_vars", {}).get(target, {})
         return self.vars
+
+    @property
+    def account(self):
+        """The local account that this machine's part of the work is done as; "" for the one of this process."""
+        return str(self.host_vars().get("cyborg_account") or "") if self._connection.transport == "local" else ""
 
     @property
     def job(self):
@@ -175,6 +181,8 @@ class AgentAction(ActionBase):
             # What the interpreter said is on stderr; it is the reason, the missing answer only its sign.
             problem.tail = (problem.tail + "\n" + done["stderr"])[-2000:].strip()
             problem.rc = done["rc"]
+            if self.account and (failure := account.refused(self.account, problem.tail)):
+                raise failure from problem
             raise
 
     def _sent(self, command, sudoable, program):
@@ -198,14 +206,16 @@ class AgentAction(ActionBase):
         raise AssertionError("unreachable")
 
     def _python_command(self):
+        # The folder that this process works in may be closed to another account.
+        first = "cd / && exec " + account.command(self.account) if self.account else "exec "
         given = self.host_vars().get("cyborg_interpreter")
         if given:
             path = shlex.quote(str(given))
-            return "if [ -x %s ]; then exec %s -I -S -; fi; echo %s" % (path, path, _NO_PYTHON)
+            return "if [ -x %s ]; then %s%s -I -S -; fi; echo %s" % (path, first, path, _NO_PYTHON)
         looked = " ".join(PYTHONS)
         return (
-            "for p in %s; do if [ -x $p ]; then exec $p -I -S -; fi; done; "
-            "if command -v python3 >/dev/null; then exec python3 -I -S -; fi; echo %s" % (looked, _NO_PYTHON)
+            "for p in %s; do if [ -x $p ]; then %s$p -I -S -; fi; done; "
+            "if command -v python3 >/dev/null; then %spython3 -I -S -; fi; echo %s" % (looked, first, first, _NO_PYTHON)
         )
 
     # -- one command ---------------------------------------------------------------------------------------

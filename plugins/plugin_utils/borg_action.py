@@ -145,6 +145,13 @@ class BorgAction(AgentAction):
             step, argv, forget=False, on_start=started, on_lines=self._lines, on_progress=self._progress, **request
         )
         self._left(step, reply["result"])
+        if self.account and reply["result"].get("exec_error"):
+            raise Failure(
+                "borg_missing",
+                "Borg cannot be started on the controller as the account %s (%s). Install it there so that this "
+                "account may run it, with the package manager for example."
+                % (self.account, reply["result"]["exec_error"]),
+            )
         borg_answers.check(reply["result"], self.args["repository"])
         return reply
 
@@ -201,7 +208,8 @@ class BorgAction(AgentAction):
             base_dir=os.path.expanduser(args["base_dir"]) if self.local else args["base_dir"],
             files_cache_suffix=args.get("files_cache_suffix") or "",
             pinned=bool(args["repository_id"]),
-            auth_sock=os.environ.get("SSH_AUTH_SOCK", "") if self.local and remote else "",
+            auth_sock=os.environ.get("SSH_AUTH_SOCK", "") if self.local and remote and not self.account else "",
+            user_site=not self.local,
         )
         # Also an empty one: without any, Borg would ask for it, and nobody is there.
         request = {"env": env, "secrets": {"BORG_PASSPHRASE_FD": passphrase}}
@@ -216,7 +224,7 @@ class BorgAction(AgentAction):
 
     @property
     def local(self):
-        """True where the host is this machine, and this account."""
+        """True where the host is this machine."""
         return self._connection.transport == "local"
 
     def _once(self, name, allowed, fallback):
