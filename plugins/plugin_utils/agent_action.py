@@ -74,7 +74,8 @@ class AgentAction(ActionBase):
             try:
                 self.args = self.arguments()
                 self.control = Control.connect(self.vars.get("cyborg_job"), self.vars.get("cyborg_attempt"))
-                if self.control is not None and self.control.canceled:
+                # Of one that an earlier run began something may be at work on the host: `attach` ends it.
+                if self.control is not None and self.control.canceled and not self.vars.get("cyborg_attach"):
                     raise Canceled("The job was canceled before its work on the host began.")
                 result.update(self.work())
             except ControlError as problem:
@@ -218,6 +219,9 @@ class AgentAction(ActionBase):
         """Like `command`, for one that an earlier run started: nothing is started here."""
         name = self.command_id(step)
         self._names = dict(getattr(self, "_names", {}), **{step: name})
+        if self.control is not None and self.control.canceled:
+            # How it had ended, if it was faster than the cancel, is followed up like any end.
+            self._cancel(name, time.monotonic() + PATIENCE)
         request = dict(self._follow_now(0, 0, FIRST_WAIT), op="follow", job=name)
         with self._watching():
             reply = self._follow(name, request, on_lines, on_progress, on_start)

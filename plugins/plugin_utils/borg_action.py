@@ -238,8 +238,8 @@ class Attached:
             return self.call("", argv, **asked)
         if self.control is not None:
             self.control.started()
-        reply = self.attach("", forget=False, on_lines=self._lines, on_progress=self._progress)
         self._commands.append("")
+        reply = self.attach("", forget=False, on_lines=self._lines, on_progress=self._progress)
         self._left("", reply["result"])
         borg_answers.check(reply["result"], self.args["repository"])
         return reply

@@ -296,6 +296,26 @@ def test_closing_leaves_the_job_at_work(control: Recorder, work: Works, vault: V
     assert vault.archives() == ["archive-1"]
 
 
+def test_a_job_canceled_while_nobody_followed_it(
+    executor: AnsibleExecutor, control: Recorder, work: Works, vault: Vault, source: Path
+) -> None:
+    (source / "large").write_bytes(os.urandom(100 << 20))
+    job = work(borg_compression="lzma,9")
+    first = AnsibleExecutor()
+    thread = threading.Thread(target=first.execute, args=(backup(job), control), daemon=True)
+    thread.start()
+    control.await_told("progress", 1)
+    first.close()
+    thread.join(60)
+    assert running(str(source))
+    # The cancel is known before the run that takes it over begins: Borg is ended all the same.
+    control.cancels.add(1)
+    executor.execute(backup(attrs.evolve(job, recover=True)), control)
+    assert failed(control.outcomes[1]) is ErrorCode.CANCELED
+    assert not running(str(source))
+    assert not vault.locked
+
+
 def test_asking_for_a_job_that_nobody_knows(executor: AnsibleExecutor, control: Recorder, work: Works) -> None:
     executor.execute(backup(work(cyborg_attach=True)), control)
     assert failed(control.outcomes[1]) is ErrorCode.LOST
