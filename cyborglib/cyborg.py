@@ -59,12 +59,13 @@ class Cyborg:
         key: str | Sequence[str] | Path | None = None,
         executor: Executor | None = None,
         clock: Callable[[], datetime] | None = None,
-        roles_path: Sequence[str | Path] = (),
+        roles_path: str | Path | Sequence[str | Path] = (),
         state_dir: str | Path | None = None,
         migrate: bool = True,
     ) -> None:
         self._clock = clock or _now
-        self._roles_path = tuple(Path(path) for path in roles_path)
+        folders = [roles_path] if isinstance(roles_path, str | Path) else roles_path
+        self._roles_path = tuple(Path(path) for path in folders)
         self._state_dir = Path(state_dir) if state_dir else platformdirs.user_state_path("cyborglib")
         self._given = executor
         self._events = Events()

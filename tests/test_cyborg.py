@@ -487,3 +487,12 @@ def test_what_jobs_alone_write_cannot_be_changed_or_removed(fleet, shelf):
     assert list(kept) == kept.find() == kept.many(range(1, len(kept) + 1))
     assert 1 in kept
     assert kept.get(1).id == 1
+
+
+def test_one_folder_of_roles_is_not_taken_for_its_letters(tmp_path):
+    specs = tmp_path / "policy_mine" / "meta" / "argument_specs.yml"
+    specs.parent.mkdir(parents=True)
+    specs.write_text("argument_specs:\n  main:\n    short_description: Mine\n    options: {}\n")
+    with cy.Cyborg("sqlite://", executor=FakeExecutor(), roles_path=str(tmp_path)) as cyborg:
+        repository = cyborg.repositories.add(cy.Repository("vault", "/srv/borg"))
+        assert cyborg.policies.add(cy.Policy("mine", "mine", repository)).type == "mine"
