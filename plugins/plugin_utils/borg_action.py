@@ -213,7 +213,8 @@ class BorgAction(AgentAction):
     # -- what is said meanwhile ----------------------------------------------------------------------------
 
     def _lines(self, lines):
-        texts = [text for text in borg_answers.texts_of(lines) if text.strip()]
+        # Borg's tracebacks come as one message of many lines.
+        texts = [line for text in borg_answers.texts_of(lines) for line in text.splitlines() if line.strip()]
         if self.control is not None:
             self.control.output(texts)
         else:

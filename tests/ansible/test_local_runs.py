@@ -340,6 +340,17 @@ def test_a_role_that_does_nothing(executor: AnsibleExecutor, control: Recorder, 
     assert "without saying what came of the job" in str(control.outcomes[1].error)
 
 
+def test_a_warning_of_several_lines_is_one(control: Recorder, work: Works, tmp_path: Path) -> None:
+    tasks = tmp_path / "roles/policy_warns/tasks"
+    tasks.mkdir(parents=True)
+    report = "---\n- name: Report\n  cyborg.backup.report:\n    warnings:\n      - |-\n        as it stands\n          in a file\n"
+    (tasks / "main.yml").write_text(report)
+    mine = AnsibleExecutor(roles_path=[tmp_path / "roles"])
+    mine.execute(Run(id="test", playbook="backup", hosts=(work(),), variables={"cyborg_role": "policy_warns"}), control)
+    mine.close()
+    assert control.outcomes[1].warnings == ("as it stands in a file",)
+
+
 def test_a_role_that_is_not_there(executor: AnsibleExecutor, control: Recorder, work: Works) -> None:
     run = Run(id="test", playbook="backup", hosts=(work(),), variables={"cyborg_role": "policy_gone"})
     with pytest.raises(ExecutorError, match="policy_gone"):
