@@ -343,7 +343,8 @@ def test_a_role_that_does_nothing(executor: AnsibleExecutor, control: Recorder, 
 def test_a_warning_of_several_lines_is_one(control: Recorder, work: Works, tmp_path: Path) -> None:
     tasks = tmp_path / "roles/policy_warns/tasks"
     tasks.mkdir(parents=True)
-    report = "---\n- name: Report\n  cyborg.backup.report:\n    warnings:\n      - |-\n        as it stands\n          in a file\n"
+    warning = "- |-\n        as it stands\n          in a file\n"
+    report = f"---\n- name: Report\n  cyborg.backup.report:\n    warnings:\n      {warning}"
     (tasks / "main.yml").write_text(report)
     mine = AnsibleExecutor(roles_path=[tmp_path / "roles"])
     mine.execute(Run(id="test", playbook="backup", hosts=(work(),), variables={"cyborg_role": "policy_warns"}), control)
