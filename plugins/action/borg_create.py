@@ -121,7 +121,7 @@ class ActionModule(Attached, BorgAction):
                 + nevertheless,
             )
         unreadable = int(files.get("unreadable") or 0)
-        if unreadable > args["max_unreadable"]:
+        if unreadable > max(0, args["max_unreadable"]):
             raise Failure(
                 "source_unreadable",
                 "%s That is more than the %d that may be (max_unreadable)."

@@ -27,6 +27,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.cyborg.backup.plugins.module_utils.agent import AgentError, Lines, answer, exchange
+from ansible_collections.cyborg.backup.plugins.plugin_utils import arguments
 from ansible_collections.cyborg.backup.plugins.plugin_utils.control import Control, ControlError
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Canceled, Failure
 
@@ -60,7 +61,7 @@ class AgentAction(ActionBase):
 
     def arguments(self):
         """The validated arguments of the task."""
-        return self.validate_argument_spec(self.ARGUMENTS)[1]
+        return arguments.delivered(self.validate_argument_spec(self.ARGUMENTS)[1])
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
@@ -85,7 +86,7 @@ class AgentAction(ActionBase):
         finally:
             if self.control is not None:
                 self.control.close()
-        return result
+        return arguments.showable(result)
 
     # -- what the run says ---------------------------------------------------------------------------------
 

@@ -34,6 +34,9 @@ VAULT = {
 }
 #: Bytes of a command's output in one exchange, and altogether: a listing of 100 000 archives has 25 MB.
 PIECE, MOST = 4 * 1024 * 1024, 64 * 1024 * 1024
+#: Seconds that Borg has to give its lock back when its time is over: on a busy host five were not enough, and a lock
+#: that stays keeps all others out of the vault.
+GRACE = 15
 #: Bytes of a command's log that may lie on the host until its next job.
 LARGE = 64 * 1024
 _SSH = re.compile(r"ssh://")
@@ -56,7 +59,7 @@ class BorgAction(AgentAction):
         for name in self.ARGUMENTS:
             if name not in given and "borg_" + name in self.vars:
                 given[name] = self._templar.template(self.vars["borg_" + name])
-        return arguments.validated(given, self.ARGUMENTS)
+        return arguments.validated(arguments.delivered(given), self.ARGUMENTS)
 
     def work(self):
         self._commands = []
@@ -112,7 +115,7 @@ class BorgAction(AgentAction):
         The main call of a job has no step. `asked` goes to the agent's `start`.
         """
         argv = [self.args["program"], *argv[1:]]
-        request = dict(self._vault(), timeout=self.timeout(), grace=5, **asked)
+        request = dict(self._vault(), timeout=self.timeout(), grace=GRACE, **asked)
         on_start = request.pop("on_start", None)
         # Nobody asks again for what is only a question on the way to the job's main command.
         request["keep"] = not step

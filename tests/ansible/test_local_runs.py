@@ -328,6 +328,11 @@ def test_a_timeout(executor: AnsibleExecutor, control: Recorder, work: Works, va
     assert not vault.locked
 
 
+def test_fewer_than_no_files_may_be_unreadable(executor: AnsibleExecutor, control: Recorder, work: Works) -> None:
+    executor.execute(backup(work(policy_folders_max_unreadable=-1)), control)
+    assert control.outcomes[1].successful, control.outcomes[1].error
+
+
 def test_a_role_that_does_nothing(executor: AnsibleExecutor, control: Recorder, work: Works, tmp_path: Path) -> None:
     tasks = tmp_path / "roles/policy_nothing/tasks"
     tasks.mkdir(parents=True)
@@ -427,6 +432,7 @@ def test_restores(
     (source / "folder").mkdir()
     (source / "folder/a").write_text("a")
     (source / "folder/b").symlink_to("a")
+    (source / "not \udcff UTF-8").write_text("a")
     vault.borg("create", "::one", str(source))
     borg_id = vault.borg("list", "--format", "{id}").stdout
     there = {"borg_repository": str(vault.path), "borg_archive": "one", "borg_archive_id": borg_id}
@@ -449,6 +455,7 @@ def test_restores(
         restore(8, destination=str(tmp_path / "no/such/folder")),
         restore(9, dry_run=True, paths=[str(source / "folder")]),
         restore(10, destination=str(tmp_path / "other"), paths=["/"]),
+        restore(20, destination=str(tmp_path / "odd"), paths=[str(source / "not \udcff UTF-8")]),
     ]
     executor.execute(play("restore", *works), control)
     inside = str(source).lstrip("/")
@@ -465,6 +472,8 @@ def test_restores(
     assert not (tmp_path / "gone").exists(), "what was half restored has gone again"
     assert not (tmp_path / "other").exists()
     assert control.outcomes[9].successful, control.outcomes[9].error
+    assert control.outcomes[20].successful, control.outcomes[20].error
+    assert [path.name for path in (tmp_path / "odd" / inside).iterdir()] == ["not \udcff UTF-8"]
     assert sorted(control.lines(9)) == [f"{inside}/folder{name}" for name in ("", "/a", "/b")]
 
     executor.execute(play("restore", restore(11, destination=str(full), overwrite=True)), control)
