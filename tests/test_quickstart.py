@@ -34,9 +34,10 @@ def quickstart(place: Path, user: str, **more: object) -> subprocess.CompletedPr
         shutil.chown(home, user)
     # Who is not root may read what root has installed: the interpreter of these tests is root's alone.
     caps = [f"--{kind}-caps=+dac_read_search" for kind in ("inh", "ambient")]
-    become = ["/usr/bin/setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups", *caps] if user != "root" else []
+    become = ["/usr/bin/setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups", *caps]
+    argv = [sys.executable, str(place / "checkout/examples/quickstart.py"), str(home / "made")]
     return subprocess.run(
-        [*become, sys.executable, str(place / "checkout/examples/quickstart.py"), str(home / "made")],
+        argv if user == "root" else [*become, *argv],
         env={"HOME": str(home), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(place / "checkout"), **more},
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -50,7 +50,7 @@ def assign(work: Work) -> Assignment:
             secrets = become_secrets(client, repository)
         else:
             refuse_unready(work)
-            variables["borg_ssh_key"] = key_path(client, repository, vault)
+            variables["borg_ssh_key"] = key_path(client, vault)
         if vault.passphrase is not None:
             secrets["borg_passphrase"] = vault.passphrase
     else:

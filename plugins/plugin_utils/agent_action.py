@@ -27,7 +27,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.cyborg.backup.plugins.module_utils.agent import AgentError, Lines, answer, exchange
-from ansible_collections.cyborg.backup.plugins.plugin_utils import account
+from ansible_collections.cyborg.backup.plugins.plugin_utils import account, arguments
 from ansible_collections.cyborg.backup.plugins.plugin_utils.control import Control, ControlError
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Canceled, Failure
 from ansible_collections.cyborg.backup.plugins.plugin_utils.ssh_words import moment_of
@@ -66,7 +66,7 @@ class AgentAction(ActionBase):
 
     def arguments(self):
         """The validated arguments of the task."""
-        return self.validate_argument_spec(self.ARGUMENTS)[1]
+        return arguments.delivered(self.validate_argument_spec(self.ARGUMENTS)[1])
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
@@ -80,7 +80,8 @@ class AgentAction(ActionBase):
             try:
                 self.args = self.arguments()
                 self.control = Control.connect(self.vars.get("cyborg_job"), self.vars.get("cyborg_attempt"))
-                if self.control is not None and self.control.canceled:
+                # Of one that an earlier run began something may be at work on the host: `attach` ends it.
+                if self.control is not None and self.control.canceled and not self.vars.get("cyborg_attach"):
                     raise Canceled("The job was canceled before its work on the host began.")
                 result.update(self.work())
             except ControlError as problem:
@@ -90,7 +91,7 @@ class AgentAction(ActionBase):
         finally:
             if self.control is not None:
                 self.control.close()
-        return result
+        return arguments.showable(result)
 
     # -- what the run says ---------------------------------------------------------------------------------
 
@@ -248,6 +249,9 @@ class AgentAction(ActionBase):
         """Like `command`, for one that an earlier run started: nothing is started here."""
         name = self.command_id(step)
         self._names = dict(getattr(self, "_names", {}), **{step: name})
+        if self.control is not None and self.control.canceled:
+            # How it had ended, if it was faster than the cancel, is followed up like any end.
+            self._cancel(name, time.monotonic() + PATIENCE)
         request = dict(self._follow_now(0, 0, FIRST_WAIT), op="follow", job=name)
         with self._watching():
             reply = self._follow(name, request, on_lines, on_progress, on_start)

@@ -35,7 +35,8 @@ VAULT = {
 }
 #: Bytes of a command's output in one exchange, and altogether: a listing of 100 000 archives has 25 MB.
 PIECE, MOST = 4 * 1024 * 1024, 64 * 1024 * 1024
-#: Seconds that a Borg whose time is over has to give its locks back: one that compresses does not hear for a while.
+#: Seconds that Borg has to give its lock back when its time is over: on a busy host five were not enough, and a lock
+#: that stays keeps all others out of the vault.
 GRACE = 20
 #: Bytes of a command's log that may lie on the host until its next job.
 LARGE = 64 * 1024
@@ -60,7 +61,7 @@ class BorgAction(AgentAction):
         for name in self.ARGUMENTS:
             if name not in given and "borg_" + name in self.vars:
                 given[name] = self._value_of("borg_" + name)
-        return arguments.validated(given, self.ARGUMENTS)
+        return arguments.validated(arguments.delivered(given), self.ARGUMENTS)
 
     def _value_of(self, name):
         """A variable's value. One that only names another one is looked up: to compile that as a template costs each
@@ -236,7 +237,8 @@ class BorgAction(AgentAction):
     # -- what is said meanwhile ----------------------------------------------------------------------------
 
     def _lines(self, lines):
-        texts = [text for text in borg_answers.texts_of(lines) if text.strip()]
+        # Borg's tracebacks come as one message of many lines.
+        texts = [line for text in borg_answers.texts_of(lines) for line in text.splitlines() if line.strip()]
         if self.control is not None:
             self.control.output(texts)
         else:
@@ -270,8 +272,8 @@ class Attached:
             return self.call("", argv, **asked)
         if self.control is not None:
             self.control.started()
-        reply = self.attach("", forget=False, on_lines=self._lines, on_progress=self._progress)
         self._commands.append("")
+        reply = self.attach("", forget=False, on_lines=self._lines, on_progress=self._progress)
         self._left("", reply["result"])
         borg_answers.check(reply["result"], self.args["repository"])
         return reply

@@ -104,6 +104,9 @@ def _said(error, around):
 
 
 def _first_line(text):
+    if text.startswith("Traceback ") and "\n" in text:
+        # What it comes to stands at its end, before what Borg adds on the machine it is on.
+        text = text.partition("\nPlatform: ")[0].rstrip().rpartition("\n")[2]
     return next((line.strip() for line in text.splitlines() if line.strip()), text)[:600]
 
 

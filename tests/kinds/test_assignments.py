@@ -117,7 +117,7 @@ def test_an_options_name_never_stands_over_ours():
         ),
         ({"client": evolve(CLIENT, facts={})}, "/etc/cyborg/keys/vault-5"),
         ({"vault": evolve(VAULT, client=None)}, "/etc/cyborg/keys/vault-5-client-3"),
-        ({"vault": BOX, "repository": STORAGE_BOX}, "/etc/cyborg/keys/client"),
+        ({"vault": BOX, "repository": STORAGE_BOX}, f"/etc/cyborg/keys/vault-{BOX.id}"),
         ({"vault": LOCAL, "repository": DISK}, ""),
     ],
 )
