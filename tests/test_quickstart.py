@@ -27,20 +27,43 @@ def place() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-def quickstart(place: Path, user: str, **more: object) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def somebody(place: Path) -> Iterator[str]:
+    """An account with a home, made for one test."""
+    name = f"cyborg-q{os.getpid() % 100000}"
+    subprocess.run(["useradd", "--system", "--create-home", "--home-dir", str(place / name), name], check=True)
+    yield name
+    subprocess.run(["userdel", name], check=True)
+
+
+def quickstart(place: Path, user: str, **more: str) -> subprocess.CompletedProcess[str]:
     home = place / user
     if not home.exists():
         home.mkdir(mode=0o700)
         shutil.chown(home, user)
-    # Who is not root may read what root has installed: the interpreter of these tests is root's alone.
-    caps = [f"--{kind}-caps=+dac_read_search" for kind in ("inh", "ambient")]
-    become = ["/usr/bin/setpriv", f"--reuid={user}", "--regid=nogroup", "--clear-groups", *caps]
     argv = [sys.executable, str(place / "checkout/examples/quickstart.py"), str(home / "made")]
+    if user != "root":
+        argv = ["/usr/bin/unshare", "--mount", "/bin/sh", "-ec", reachable(place), "sh", user, *argv]
     return subprocess.run(
-        argv if user == "root" else [*become, *argv],
-        env={"HOME": str(home), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(place / "checkout"), **more},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        argv, env={"HOME": str(home), "PATH": "/usr/bin:/bin", "PYTHONPATH": str(place / "checkout"), **more},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, cwd="/",
     )  # fmt: skip
+
+
+def reachable(place: Path) -> str:
+    """A shell script that runs "$@" as the user $1, to whom the interpreter of these tests, which may lie in root's
+    home, is shown at its place: in a mount namespace of its own."""
+    lines, closed = ["PATH=/usr/bin:/bin:/usr/sbin:/sbin"], set()
+    shown = dict.fromkeys((Path(sys.base_prefix), Path(sys.prefix)))
+    for number, path in enumerate(shown):
+        lines += [f"mkdir -p '{place}/shown/{number}'", f"mount --bind '{path}' '{place}/shown/{number}'"]
+        closed |= {above for above in path.parents if not above.stat().st_mode & 0o001}
+    for folder in sorted(closed):
+        lines.append(f"[ ! -d '{folder}' ] || mount -t tmpfs -o mode=755 tmpfs '{folder}'")
+    for number, path in enumerate(shown):
+        lines.append(f"[ -d '{path}/bin' ] || {{ mkdir -p '{path}'; mount --bind '{place}/shown/{number}' '{path}'; }}")
+    become = 'setpriv --reuid="$user" --regid=nogroup --clear-groups -- env PATH="$path" "$@"'
+    return "path=$PATH\n" + "\n".join([*lines, "user=$1; shift", f"exec {become}"])
 
 
 def test_as_root_twice(place: Path) -> None:
@@ -66,17 +89,23 @@ def test_as_root_twice(place: Path) -> None:
     assert "byte for byte" in second.stdout
 
 
-def test_as_somebody_else(place: Path) -> None:
+def test_as_somebody_else(place: Path, somebody: str) -> None:
     for _ in range(2):
-        done = quickstart(place, "nobody")
+        done = quickstart(place, somebody)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert f"Backing up {place}/nobody/made/sample of this machine" in done.stdout
+        assert f"Backing up {place}/{somebody}/made/sample of this machine" in done.stdout
         assert "byte for byte" in done.stdout
+
+
+def test_an_account_without_a_home_is_told_so(place: Path) -> None:
+    done = quickstart(place, "nobody")
+    assert done.returncode == 1
+    assert "/nonexistent cannot be made: Permission denied. The account that does it needs" in done.stderr
 
 
 def test_without_borg_and_rights_it_says_what_to_install(place: Path) -> None:
     done = quickstart(place, "nobody", PATH=str(place))
-    assert done.returncode == 1
+    assert done.returncode == 1, done.stderr
     assert "apt-get install borgbackup" in done.stderr
     assert not (place / "nobody/made").exists()
 

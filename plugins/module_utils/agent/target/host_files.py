@@ -83,6 +83,9 @@ def make_below(parent, part, so_far, mode, owner):
         os.mkdir(part, 0o700, dir_fd=parent)
     except FileExistsError:
         return open_below(parent, part, False, so_far)  # somebody was faster: it is looked at like any other
+    except OSError as error:
+        why = "%s cannot be made: %s. The account that does it needs the right to write above it, in a home of its own"
+        raise Refused("unsafe_directory", (why + ".") % (shown(so_far), os.strerror(error.errno))) from error
     below = open_below(parent, part, False, so_far)
     os.fchmod(below, mode)
     if owner is not None:
