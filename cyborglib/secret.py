@@ -8,6 +8,9 @@ from typing import Any, NoReturn
 
 from .errors import Invalid
 
+#: Shorter ones are not taken out of what is said: they would also stand in lines that have nothing to do with them.
+SHORTEST = 8
+
 
 class Secret:
     """Holds a secret text; `repr`, `str` and formatting show `***`, and only `reveal()` gives it out.

@@ -122,12 +122,22 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
     warnings = list(outcome.warnings)
     if vault is not None and vault.client is None:
         warnings.append("this vault is shared: every client of it can read, and poison or delete, what others stored")
+    if work.repository is not None and work.repository.passphrase is not None and _several(work):
+        warnings.append(
+            f"the repository {work.repository.name} has one passphrase for the vaults of several clients: whoever "
+            "breaks into one of them and gets at the repository's files reads all. Without passphrase= each vault has "
+            "its own"
+        )
     if vault is not None and vault.where.local:
         warnings.append(
             "this vault is a folder on the client itself: unless another machine's disk is mounted there, who loses "
             "that machine loses data and backup together"
         )
     return Settlement(warnings=tuple(warnings), archives=outcome.archives)
+
+
+def _several(work: Work) -> bool:
+    return work.policy is not None and len(work.policy.clients) > 1
 
 
 def _explained(error: JobError) -> JobError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -11,8 +12,11 @@ from sqlalchemy.exc import IntegrityError
 
 from ..errors import AlreadyExists, InUse, Invalid, NotFound, Stale
 from ..model.fields import declared_fields, observed_fields
+from ..secret import SHORTEST, Secret
 from .mapped import fields_of
 from .reading import ReadShelf
+
+logger = logging.getLogger("cyborglib")
 
 T = TypeVar("T")
 
@@ -40,7 +44,9 @@ class Shelf(ReadShelf[T]):
             except IntegrityError as error:
                 raise AlreadyExists(f"another {self.thing} stands in the way: {error.orig}") from error
             self._write_rest(connection, number, fields)
-            return self.get(number)
+            added = self.get(number)
+        self._tell_of_short(value)
+        return added
 
     def replace(self, value: T) -> T:
         """Write the declared fields of a value over those kept; the fields that jobs fill stay as they are.
@@ -63,7 +69,9 @@ class Shelf(ReadShelf[T]):
             self._check_references(connection, fields)
             self._check_name(connection, value)
             self._update(connection, number, {**fields, "revision": revision + 1})
-            return self.get(number)
+            replaced = self.get(number)
+        self._tell_of_short(value)
+        return replaced
 
     def remove(self, value_or_id: T | int | str) -> None:
         """Remove a value. Raises `NotFound`, and `InUse` while anything refers to it."""
@@ -92,6 +100,16 @@ class Shelf(ReadShelf[T]):
             value = attrs.evolve(self._kept(connection, id), **fields)  # type: ignore[misc]
             self._update(connection, id, {name: _field(value, name) for name in fields})
             return self.get(id)
+
+    def _tell_of_short(self, value: T) -> None:
+        for name in declared_fields(self._mapped.cls):
+            secret = _field(value, name)
+            if isinstance(secret, Secret) and 0 < len(secret.reveal()) < SHORTEST:
+                logger.warning(
+                    "the %s of the %s %s has fewer than %d characters: should it ever stand in what a job says, it is "
+                    "not taken out there. Give a longer one",
+                    name.replace("_", " "), self.thing, self._called(value), SHORTEST,
+                )  # fmt: skip
 
     # Inside; what a shelf of one class does differently
 

@@ -13,7 +13,21 @@ from cyborglib.executor import Outcome
 from cyborglib.kinds import KINDS, Refused, Settlement
 from cyborglib.kinds.backup import ArchiveName, archive_name
 from cyborglib.kinds.prepare_repository import key_digest
-from tests.kinds.scene import ARCHIVE, CLIENT, DISK, EXPORT, ID, NOON, OTHER_ID, STORAGE_BOX, VAULT, made, work
+from tests.kinds.scene import (
+    ARCHIVE,
+    CLIENT,
+    DISK,
+    EXPORT,
+    ID,
+    NOON,
+    OTHER_ID,
+    POLICY,
+    REPOSITORY,
+    STORAGE_BOX,
+    VAULT,
+    made,
+    work,
+)
 
 # Written out, as parameters of tests must be the same each time they are collected.
 KEY_LINE = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIG/a+ZKhcnGV1PtxFm/i0nApNBQiMpsfsiX1FvVaGweD eve@web1"
@@ -286,6 +300,16 @@ def test_a_backup_is_recorded_as_borg_said_it():
         assert settle("backup", Outcome(archives=archives, warnings=("a",))) == Settlement(
             archives=archives, warnings=("a",)
         )
+
+
+@pytest.mark.parametrize(("passphrase", "clients", "told"), [("given", 2, 1), ("given", 1, 0), (None, 2, 0)])
+def test_one_passphrase_for_several_clients_is_told_each_time(passphrase, clients, told):
+    changes = {
+        "repository": evolve(REPOSITORY, passphrase=passphrase),
+        "policy": evolve(POLICY, clients=range(3, 3 + clients)),
+    }
+    warnings = settle("backup", Outcome(archives=(made(OWN),)), **changes).warnings
+    assert len([warning for warning in warnings if "one passphrase for the vaults of several" in warning]) == told
 
 
 def test_a_shared_vault_is_said_to_be_one():

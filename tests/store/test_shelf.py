@@ -31,6 +31,16 @@ def test_what_is_added_is_found_again(store: Store) -> None:
     assert len(store.clients) == 1
 
 
+def test_a_secret_too_short_to_be_taken_out_of_texts_is_told(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    client = store.clients.add(Client("web1", become_password="eightlet"))
+    store.repositories.add(Repository("vault", "borg@nas:/srv/{client}"))
+    assert not caplog.records
+    store.clients.replace(evolve(client, become_password="seven 7"))
+    [record] = caplog.records
+    assert "become password of the client web1 has fewer than 8 characters" in record.message
+    assert "seven 7" not in caplog.text
+
+
 def test_find_compares_fields(store: Store) -> None:
     one = store.clients.add(Client("web1", port=22, tags=("a",)))
     two = store.clients.add(Client("web2", tags=("b", "a"), enabled=False))
