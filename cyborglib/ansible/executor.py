@@ -67,7 +67,7 @@ class AnsibleExecutor:
     def _begin(self) -> AnsiblePlaybook:
         with self._lock:
             if self._closed:
-                raise ExecutorError("the executor was closed")
+                raise ExecutorError("the executor is being closed")
             spare, self._spare = self._spare, None
             if spare is not None and not spare.usable:
                 _discard(spare)
@@ -89,7 +89,10 @@ class AnsibleExecutor:
         )
 
     def close(self) -> None:
-        """End what is at work here and give everything back. Jobs on hosts go on there; they are not canceled."""
+        """End what is at work here and give everything back. Jobs on hosts go on there; they are not canceled.
+
+        It may be used again afterwards: one that a host application gave is closed where its engine is interrupted.
+        """
         with self._lock:
             self._closed = True
             while self._working:
@@ -101,6 +104,8 @@ class AnsibleExecutor:
         if home:
             _end_masters(self._sockets)
             home.close()
+        with self._lock:
+            self._closed = False
 
 
 def _discard(playbook: AnsiblePlaybook) -> None:

@@ -317,6 +317,12 @@ def test_a_job_canceled_while_nobody_followed_it(
     assert not vault.locked
 
 
+def test_one_that_was_closed_may_be_used_again(executor: AnsibleExecutor, control: Recorder, work: Works) -> None:
+    executor.close()
+    executor.execute(backup(work()), control)
+    assert control.outcomes[1].successful, control.outcomes[1].error
+
+
 def test_asking_for_a_job_that_nobody_knows(executor: AnsibleExecutor, control: Recorder, work: Works) -> None:
     executor.execute(backup(work(cyborg_attach=True)), control)
     assert failed(control.outcomes[1]) is ErrorCode.LOST
