@@ -171,10 +171,31 @@ def catalog(
     return NewJob(job, (vault_key(vault, alone=False), *held))
 
 
+def carried(archive: Archive, repository: Repository, vault: Vault, to: Client | None) -> bool:
+    """True if the vault cannot be opened where the files are wanted (None: on the controller), nor be lent.
+
+    Then Borg runs where it can, on the client with the vault in its folder or on the controller, and the files are
+    carried from there.
+    """
+    if to is not None and to.id == archive.client:
+        return False
+    return vault.where.local or (to is not None and not repository.managed and vault.id not in to.access)
+
+
 def restore(
-    archive: Archive, repository: Repository, vault: Vault, to: Client | None, settings: Settings, *, options: Variables
+    archive: Archive,
+    repository: Repository,
+    vault: Vault,
+    to: Client | None,
+    settings: Settings,
+    *,
+    options: Variables,
+    source: Client | None = None,
 ) -> NewJob:
-    """Bring an archive's files back: to a client, or to the controller where `to` is None."""
+    """Bring an archive's files back: to a client, or to the controller where `to` is None.
+
+    `source` is the client that they are carried from; it is held, too.
+    """
     job = Job(
         kind=JobKind.RESTORE,
         policy=archive.policy,
@@ -188,7 +209,7 @@ def restore(
         attempts=1,
         timeout=RESTORE_TIMEOUT,
     )
-    return NewJob(job, (vault_key(vault, alone=False), *client_keys(to, settings)))
+    return NewJob(job, (vault_key(vault, alone=False), *client_keys(to, settings), *client_keys(source, settings)))
 
 
 def accessible(client: Client, vault: Vault) -> bool:
