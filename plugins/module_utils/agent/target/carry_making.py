@@ -14,7 +14,8 @@ CANNOT = (errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS)
 
 
 class Making:
-    """Has ``source``, ``tally``, ``settling``, ``overwrite``; ``folders`` and ``names`` from the destination down."""
+    """Has ``source``, ``tally``, ``settling``, ``overwrite``; ``folders`` and ``names`` from the destination down;
+    ``files`` and bytes that ``came``, which ``show`` tells."""
 
     @property
     def here(self):
@@ -53,6 +54,8 @@ class Making:
             for data in self.source.blocks(size):
                 self.tally.data(data)
                 write_all(file, data)
+                self.came += len(data)
+                self.show()
         os.ftruncate(file, line["size"])
         self.settling.settle(file, line, self.path(name))
         status = os.fstat(file)

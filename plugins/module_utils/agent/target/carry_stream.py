@@ -7,6 +7,7 @@ Lines have ``t``, the kind of entry: ``d`` begins a folder, ``u`` ends it with i
 """
 # ruff: noqa: SIM105 - importing contextlib would cost more than it saves
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -56,7 +57,8 @@ class Sink:
                 self.fd = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
                 break
             except OSError as error:
-                if time.monotonic() > until:
+                # ENXIO: nobody reads yet.
+                if error.errno != errno.ENXIO or time.monotonic() > until:
                     raise Refused("cut", "Nobody came to fetch the files (%s)." % os.strerror(error.errno)) from None
                 time.sleep(0.05)
         os.set_blocking(self.fd, True)

@@ -51,7 +51,7 @@ class Unpacking(Making):
         self.tally, self.settling = Tally(), Settling()
         #: Open folders from the destination down, and their names.
         self.folders, self.names = [root], []
-        self.files, self.shown = 0, 0.0
+        self.files, self.came, self.shown = 0, 0, 0.0
         os.umask(0)
 
     def run(self):
@@ -106,6 +106,6 @@ class Unpacking(Making):
             return
         self.shown = now
         path = to_text(b"/".join(self.names))
-        told = {"type": "archive_progress", "nfiles": self.files, "original_size": self.tally.bytes, "path": path}
+        told = {"type": "archive_progress", "nfiles": self.files, "original_size": self.came, "path": path}
         sys.stderr.write(dumps(told) + "\n")
         sys.stderr.flush()
