@@ -190,12 +190,13 @@ def restore(
     settings: Settings,
     *,
     options: Variables,
-    source: Client | None = None,
+    owner: Client | None = None,
 ) -> NewJob:
     """Bring an archive's files back: to a client, or to the controller where `to` is None.
 
-    `source` is the client that they are carried from; it is held, too.
+    `owner` is the client that the archive is of. Where the files are carried from its folder, it is held as well.
     """
+    source = owner if vault.where.local and carried(archive, repository, vault, to) else None
     job = Job(
         kind=JobKind.RESTORE,
         policy=archive.policy,

@@ -10,7 +10,7 @@ from typing import Any
 from .errors import Invalid, NotFound
 from .model import Archive, Client, Variables
 from .model.fields import as_texts, shown
-from .planning import NewJob, carried
+from .planning import NewJob
 from .planning import restore as planned
 from .store import Store
 
@@ -37,12 +37,10 @@ def plan(
     vault = store.vaults.get(found.vault)
     repository = store.repositories.get(vault.repository)
     target = _client(store, to) if to is not None else None
-    source = _owner(store, found) if vault.where.local else None
-    # The owner is the controller itself: nothing has to be carried.
-    if target is None and source is not None and source.connection == "local":
-        target = source
-    if not carried(found, repository, vault, target):
-        source = None
+    owner = _owner(store, found) if vault.where.local else None
+    # It is the controller itself: nothing has to be carried.
+    if target is None and owner is not None and owner.connection == "local":
+        target = owner
     values: dict[str, Any] = {
         "paths": [_path(path) for path in as_texts(paths, "paths")],
         "destination": _destination(destination, on_client=to is not None),
@@ -52,7 +50,7 @@ def plan(
         "here": os.getcwd(),
         **_options(options),
     }
-    return planned(found, repository, vault, target, store.settings, options=Variables(values), source=source)
+    return planned(found, repository, vault, target, store.settings, options=Variables(values), owner=owner)
 
 
 def find_archive(store: Store, archive: Archive | int | str) -> Archive:

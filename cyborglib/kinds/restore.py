@@ -43,6 +43,12 @@ def assign(work: Work) -> Assignment:
             "options={'force': True} if you know what you do",
         )
     options: dict[str, Any] = job.options.plain()
+    into = destination(
+        job.id or 0,
+        options.get("destination"),
+        on_client=bool(options.get("on_client", client is not None)),
+        here=str(options.get("here", ".")),
+    )
     playbook = "restore"
     others: tuple[Host, ...] = ()
     carries = carried(archive, repository, vault, client)
@@ -51,7 +57,7 @@ def assign(work: Work) -> Assignment:
         # What would come is seen where Borg runs.
         if not options.get("dry_run"):
             playbook = "restore_carried"
-            others, more, passwords = _carried_to(work, options)
+            others, more, passwords = _carried_to(work, options, into)
             variables, secrets = variables | more, secrets | passwords
     elif elsewhere(work):
         playbook, others = "restore_elsewhere", (repository_host(repository, work.settings),)
@@ -62,12 +68,7 @@ def assign(work: Work) -> Assignment:
         "borg_archive": archive.name,
         "borg_archive_id": archive.borg_id,
         "borg_paths": options.get("paths", []),
-        "borg_destination": destination(
-            job.id or 0,
-            options.get("destination"),
-            on_client=bool(options.get("on_client", client is not None)),
-            here=str(options.get("here", ".")),
-        ),
+        "borg_destination": into,
         "borg_overwrite": bool(options.get("overwrite", False)),
         "borg_dry_run": bool(options.get("dry_run", False)),
         "borg_numeric_ids": bool(options.get("numeric_ids", False)),
@@ -115,7 +116,9 @@ def _opened(work: Work, client: Client | None) -> Place:
     return client_host(client, f"job-{job.id}", work.settings), variables, secrets
 
 
-def _carried_to(work: Work, options: Mapping[str, Any]) -> tuple[tuple[Host, ...], dict[str, Any], dict[str, Secret]]:
+def _carried_to(
+    work: Work, options: Mapping[str, Any], into: str
+) -> tuple[tuple[Host, ...], dict[str, Any], dict[str, Secret]]:
     """Where the files are carried to: it needs neither Borg nor passphrase, and need not be prepared."""
     client, secrets = work.client, {}
     if client is None:
@@ -126,6 +129,8 @@ def _carried_to(work: Work, options: Mapping[str, Any]) -> tuple[tuple[Host, ...
             secrets[TARGETS_PASSWORD] = client.become_password
     variables = {
         "restore_to": target.name,
+        "restore_destination": into,
+        "restore_overwrite": bool(options.get("overwrite", False)),
         "restore_numeric_ids": bool(options.get("numeric_ids", False)),
         # The accounts of the host in between say nothing of an archive that is not its own.
         "restore_own": work.vault is not None and work.vault.where.local,

@@ -64,6 +64,14 @@ def same(original: Path, restored: Path) -> None:
     assert (restored / "holes").stat().st_blocks * 512 < 50_000_000
 
 
+def hear(host: Host) -> None:
+    """Write down whatever is sent to Python on a host."""
+    script = '#!/bin/sh\ntee -a /var/log/heard | /usr/bin/python3.11 "$@"\n'
+    host.write("/var/log/heard", b"", 0o666)
+    host.run(["rm", "/usr/bin/python3"])
+    host.write("/usr/bin/python3", script, 0o755)
+
+
 def ids(host: Host, job: cy.Job) -> tuple[str, str, str]:
     """The owner of a restored file by name and number, and the other number that an ACL names."""
     data = f"/var/tmp/cyborg-restore-{job.id}/srv/data"
@@ -72,9 +80,9 @@ def ids(host: Host, job: cy.Job) -> tuple[str, str, str]:
     return name, number, next(one for one in acl if one != number)
 
 
-def backed_up(fleet: Fleet, vault: cy.Repository, client: cy.Client, *folders: str) -> cy.Archive:
-    """An archive of a client's folders."""
-    policy = cy.Policy("data", type="folders", repository=vault, clients=[client], extra_vars={"folders": list(folders)})
+def backed_up(fleet: Fleet, vault: cy.Repository, client: cy.Client, folder: str) -> cy.Archive:
+    """An archive of a client's folder."""
+    policy = cy.Policy("data", type="folders", repository=vault, clients=[client], extra_vars={"folders": [folder]})
     return fleet.only(fleet.run(fleet.cyborg.policies.add(policy))[0])
 
 
@@ -82,8 +90,10 @@ def left(*hosts: Host) -> list[str]:
     """What is left of carrying on hosts: files, FIFOs, processes."""
     found = []
     for host in hosts:
-        found += host.run(["sh", "-c", "ls -d /run/cyborg-carry-* /var/tmp/cyborg-* 2>/dev/null || true"]).stdout.split()
-        found += [" ".join(argv)[:80] for argv in host.processes() if argv[0] == "cat" or "-S" in argv or "borg" in argv[0]]
+        listed = host.run(["sh", "-c", "ls -d /run/cyborg-carry-* /var/tmp/cyborg-* 2>/dev/null || true"]).stdout
+        found += listed.split()
+        ours = [argv for argv in host.processes() if argv[0] == "cat" or "-S" in argv or "borg" in argv[0]]
+        found += [" ".join(argv)[:80] for argv in ours]
     return found
 
 
@@ -96,6 +106,7 @@ def test_a_vault_in_a_folder_of_a_client_to_the_controller_and_to_another_client
     accounts(fleet.hosts["web2"], 5000, 5800)
     archive = backed_up(fleet, disk, web1, "/srv/data")
     hosts = [fleet.hosts[name] for name in ("web1", "web2")]
+    hear(hosts[1])
 
     back = fleet.folder / "back"
     job = fleet.restore(archive, ("/srv/data",), destination=back)
@@ -134,6 +145,14 @@ def test_a_vault_in_a_folder_of_a_client_to_the_controller_and_to_another_client
     assert job.status == "successful", fleet.said()
     assert any("srv/data/file" in line for line in fleet.cyborg.output(job))
     assert left(*hosts) == []
+
+    # Where the files went, no secret of the vault was ever sent, nor a password by the way of the data.
+    heard = hosts[1].read("/var/log/heard")
+    assert b"carry_unpack" in heard
+    [vault] = fleet.cyborg.vaults
+    for secret in (vault.passphrase, vault.key_export):
+        assert secret.reveal().split()[-1].encode() not in heard
+    assert PASSWORD.encode() not in heard
 
 
 def test_a_vault_that_only_the_controller_can_open_to_another_client(fleet: Fleet) -> None:
