@@ -18,7 +18,10 @@ from ansible_collections.cyborg.backup.plugins.plugin_utils.host_action import c
 #: Seconds that each end waits for the other one.
 WAIT = 180
 _NAME = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20}){1,4}")
-_LEFT = "On %s not everything could be removed: look for what is called cyborg-carry-%s in /run and /var/tmp (%s)"
+_LEFT = (
+    "On %s not everything could be removed: look for what is called cyborg-carry-%s in /var/tmp and /run, or "
+    "~/.local/state (%s)"
+)
 
 
 class ActionModule(CarryAction):
@@ -60,7 +63,7 @@ class ActionModule(CarryAction):
         if args["destination"]:
             local = self._connection.transport == "local"
             where = full_path(args["destination"], local=local, overwrite=args["overwrite"])
-        reply = self._clear(name, keep=False, destination=where)
+        reply = self._clear(name, any_try=True, destination=where)
         look = {key: truth(seen, "what lies there") for key, seen in (reply.get("look") or {}).items()}
         if look.get("there") and not (look["folder"] and (look["empty"] or args["overwrite"])):
             raise exists(where)
@@ -134,7 +137,7 @@ class ActionModule(CarryAction):
         """Nothing of ours is left here, but for what came to its destination if that is to be kept."""
         name = self.args["name"]
         try:
-            reply = self._clear(name, keep=self.args["keep"], destination="")
+            reply = self._clear(name, keep=self.args["keep"])
             undone = texts(reply.get("undone"), 64, 4096, "a list of paths")
         except (AgentError, AnsibleConnectionFailure, Failure) as problem:
             # The restore itself may have gone well: this is told beside how it ended.
@@ -142,12 +145,13 @@ class ActionModule(CarryAction):
         return {"changed": bool(undone or reply.get("removed")), "notes": []}
 
     def _new_name(self):
-        """What is called after this try: commands of the agent, folders."""
-        return "0.%d.1" % int.from_bytes(os.urandom(7), "big") if self.job is None else self.job
+        """What commands of the agent and folders are called by: in an attempt that is begun again, another name."""
+        return "%s.%d" % (self.job or "0", int.from_bytes(os.urandom(4 if self.job else 7), "big"))
 
-    def _clear(self, name, keep, destination):
+    def _clear(self, name, *, any_try=False, keep=False, destination=""):
         if self.check:
             look = self.do("restore_look", destination=destination) if destination else {}
             return {"look": {key: look[key] for key in ("there", "folder", "empty") if key in look}, "between": "/"}
-        prefix = ".".join(name.split(".")[:2]) + "."
-        return self.do("carry_clear", prefix=prefix, keep=keep, destination=destination)
+        # Of any try of the job; or of this one only, for by now another engine may have begun the next.
+        begin = ".".join(name.split(".")[:2]) if any_try else name
+        return self.do("carry_clear", begin=begin, keep=keep, destination=destination)

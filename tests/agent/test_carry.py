@@ -282,7 +282,7 @@ def test_what_is_left_is_cleared_up(place, monkeypatch):
         return agent_module.answer(done.stdout.decode("ascii"))
 
     def clear(job, **asked):
-        return do("carry_clear", "carry_clear", prefix=f"{store}.{job}.", **asked)
+        return do("carry_clear", "carry_clear", begin=f"{store}.{job}", **asked)
 
     made = do("carry_place", "carry_place", name=f"{store}.1.1", side="to", uid=NOBODY, gid=NOBODY)
     state = Path(made["place"]).stat()

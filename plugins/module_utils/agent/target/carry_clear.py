@@ -17,16 +17,16 @@ OLD = b"-old"
 
 
 def op_carry_clear(request):
-    """``prefix`` of the names of the job's commands; ``keep``: what came to its destination stays.
+    """``begin``: of the names of the job's commands, up to a dot; ``keep``: what came to its destination stays.
 
     With ``destination`` it is looked at afterwards. Answer: ``ended`` (how many commands), ``undone`` and ``removed``
     paths, ``between`` (the folder for what is on its way), ``look``.
     """
-    prefix = request["prefix"]
-    if not prefix.endswith(".") or prefix.count(".") < 2 or set(prefix) - set("0123456789."):
+    begin = request["begin"]
+    if not all(part.isdigit() for part in begin.split(".")) or "." not in begin:
         raise Refused("invalid", "A restore's names begin with the numbers of its store and job.")
-    reply = {"state": "done", "ended": end_all(request, prefix), "undone": [], "removed": []}
-    mine = BEGIN + prefix.encode("ascii")
+    reply = {"state": "done", "ended": end_all(request, begin), "undone": [], "removed": []}
+    mine = BEGIN + begin.encode("ascii")
     above = open_or_none(place_above())
     if above is not None:
         for name in named(above, mine):
@@ -45,10 +45,10 @@ def op_carry_clear(request):
     return reply
 
 
-def end_all(request, prefix):
+def end_all(request, begin):
     """Cancels the job's commands of any attempt, and forgets them. Raises Fenced where a newer engine has begun."""
     root = open_folder(root_path(request), False)
-    names = [] if root is None else [name for name in os.listdir(root) if name.startswith(prefix)]
+    names = [] if root is None else [name for name in os.listdir(root) if (name + ".").startswith(begin + ".")]
     ended = 0
     for name in names:
         asked = {"job": name, "root": request.get("root"), "fence": request.get("fence"), "grace": 3}
@@ -79,7 +79,9 @@ def clear_place(above, name, keep, reply):
 
 
 def named(folder, begin):
-    return [name for name in os.listdir(b"/proc/self/fd/%d" % folder) if name.startswith(begin)]
+    """Names that begin so, and go on with a dot or a dash, if they go on."""
+    names = os.listdir(b"/proc/self/fd/%d" % folder)
+    return [name for name in names if name.startswith(begin) and name[len(begin):len(begin) + 1] in b".-"]
 
 
 def open_or_none(path):

@@ -7,6 +7,9 @@ import stat
 from .carry_attributes import ACL, acl_mapped, add_flags, attributes
 from .frame import to_bytes, to_text
 
+#: How many kinds of what did not stay are told one by one.
+KINDS_TOLD = 20
+
 
 class Settling:
     """``lost``: {what: [how many entries, the first one's path, why]}."""
@@ -39,6 +42,8 @@ class Settling:
     def note(self, what, why, path):
         """``why``: an OSError, or a word."""
         reason = os.strerror(why.errno) if isinstance(why, OSError) else why
+        if what not in self.lost and len(self.lost) >= KINDS_TOLD:
+            what = "other attributes"
         known = self.lost.setdefault(what, [0, to_text(path), reason])
         known[0] += 1
 
