@@ -29,6 +29,7 @@ from ansible.utils.display import Display
 from ansible_collections.cyborg.backup.plugins.module_utils.agent import AgentError, Lines, answer, exchange
 from ansible_collections.cyborg.backup.plugins.plugin_utils.control import Control, ControlError
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Canceled, Failure
+from ansible_collections.cyborg.backup.plugins.plugin_utils.ssh_words import moment_of
 
 display = Display()
 
@@ -41,6 +42,10 @@ STUBBORN = 3.0
 #: Seconds between attempts to reach a host again whose job goes on, and for how long.
 RECONNECT = (1, 2, 4, 8, 15, 30)
 PATIENCE = 900
+#: As long where nothing shows that a job was started: it is asked for, and then called lost.
+DOUBT = 60
+#: How often a program is fed again that was not taken to its end.
+FED = 4
 _NOT_ROOT = "@@cyborg-not-root@@"
 _NO_PYTHON = "@@cyborg-no-python@@"
 
@@ -157,12 +162,7 @@ class AgentAction(ActionBase):
         command = self._python_command()
         if only_root:
             command = 'if [ "$(id -u)" = 0 ]; then %s; else echo %s; fi' % (command, _NOT_ROOT)
-        self._exchanging += 1
-        try:
-            done = self._low_level_execute_command(command, sudoable=sudoable, in_data=program)
-        finally:
-            # Odd while one is on its way; never the same number twice.
-            self._exchanging += 1
+        done = self._sent(command, sudoable, program)
         if only_root and _NOT_ROOT in done["stdout"]:
             return None
         if _NO_PYTHON in done["stdout"]:
@@ -178,6 +178,26 @@ class AgentAction(ActionBase):
             problem.tail = (problem.tail + "\n" + done["stderr"])[-2000:].strip()
             problem.rc = done["rc"]
             raise
+
+    def _sent(self, command, sudoable, program):
+        """The result of a command that was fed a program.
+
+        One that did not take all of it (there is no Python, the login was refused) may have closed its end before ssh
+        itself had ended, and Ansible then says nothing else. Of such a program nothing has run, as it is read to its
+        end first: so it is fed again, to hear the reason.
+        """
+        for left in range(FED, -1, -1):
+            self._exchanging += 1
+            try:
+                return self._low_level_execute_command(command, sudoable=sudoable, in_data=program)
+            except AnsibleConnectionFailure as problem:
+                if not left or not isinstance(problem.__cause__, BrokenPipeError) or self._canceled.is_set():
+                    raise
+            finally:
+                # Odd while one is on its way; never the same number twice.
+                self._exchanging += 1
+            time.sleep(0.2)
+        raise AssertionError("unreachable")
 
     def _python_command(self):
         given = self.host_vars().get("cyborg_interpreter")
@@ -298,7 +318,8 @@ class AgentAction(ActionBase):
             except (AnsibleConnectionFailure, AgentError) as problem:
                 if self._canceled.is_set():
                     return self._cancel(name, until)
-                reply = None if self._may_pass(problem, request, first, until) else _raise(problem)
+                until = self._asked_until(problem, first and request["op"] == "start", until)
+                reply = None
             if reply is not None:
                 if first and request["op"] == "follow" and reply.get("state") == "unknown":
                     raise Failure("unreachable", "The connection to the host broke before its job was started.")
@@ -308,18 +329,23 @@ class AgentAction(ActionBase):
                 request = dict(request["follow"], op="follow", job=name, keep=request.get("keep", True))
             self._canceled.wait(next(pauses, RECONNECT[-1]))
 
-    def _may_pass(self, problem, request, first, until):
+    def _asked_until(self, problem, start, until):
+        """Until when the host is asked again after this problem. Raises it, or what it means, if that is now."""
         if isinstance(problem, AgentError):
             if getattr(problem, "rc", None) in (0, 1) or not self._was_cut(problem):
                 raise Failure(
                     "internal",
                     "The agent on the host gave no answer (%s). It said: %s" % (problem, problem.tail or "nothing"),
                 ) from problem
-        elif first and request["op"] == "start" and not _after_login(str(problem)):
-            return False
-        return time.monotonic() < until or _raise(
-            Failure("lost", "The host could not be reached again; its job may go on there: %s" % problem)
-        )
+        elif start:
+            broke = moment_of(problem)
+            if broke == "before":
+                raise problem
+            if broke == "unknown":
+                until = min(until, time.monotonic() + DOUBT)
+        if time.monotonic() >= until:
+            raise Failure("lost", "The host could not be reached again; its job may go on there: %s" % problem)
+        return until
 
     @staticmethod
     def _was_cut(problem):
@@ -377,15 +403,6 @@ def _children():
         except OSError:
             continue  # That thread has just ended.
     return found
-
-
-def _after_login(text):
-    """True if ssh's words say that a connection broke which had been there."""
-    return any(sign in text for sign in ("Connection reset", "Broken pipe", "closed by remote host", "Timeout, server"))
-
-
-def _raise(problem):
-    raise problem
 
 
 #: What the agent calls it -> what the library calls it, where that differs.

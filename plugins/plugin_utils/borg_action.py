@@ -34,6 +34,8 @@ VAULT = {
 }
 #: Bytes of a command's output in one exchange, and altogether: a listing of 100 000 archives has 25 MB.
 PIECE, MOST = 4 * 1024 * 1024, 64 * 1024 * 1024
+#: Seconds that a Borg whose time is over has to give its locks back: one that compresses does not hear for a while.
+GRACE = 20
 #: Bytes of a command's log that may lie on the host until its next job.
 LARGE = 64 * 1024
 _SSH = re.compile(r"ssh://")
@@ -58,7 +60,8 @@ class BorgAction(AgentAction):
         given = dict(self._task.args)
         for name in self.ARGUMENTS:
             if name not in given and "borg_" + name in self.vars:
-                given[name] = self._templar.template(self.vars["borg_" + name])
+                value = self.vars["borg_" + name]
+                given[name] = value if plain(value) else self._templar.template(value)
         return arguments.validated(given, self.ARGUMENTS)
 
     def work(self):
@@ -118,7 +121,7 @@ class BorgAction(AgentAction):
         argv = [self.args["program"], *argv[1:]]
         if into:
             argv = ["sh", "-c", _INTO, "sh", into, *argv]
-        request = dict(self._vault(), timeout=self.timeout(), grace=5, **asked)
+        request = dict(self._vault(), timeout=self.timeout(), grace=GRACE, **asked)
         on_start = request.pop("on_start", None)
         # Nobody asks again for what is only a question on the way to the job's main command.
         request["keep"] = not step
@@ -233,6 +236,15 @@ class BorgAction(AgentAction):
             self.control.progress(told)
         elif told.get("files") is not None:
             self.say("%(files)d files, %(original_bytes)d bytes read, %(deduplicated_bytes)d new; %(path)s" % told)
+
+
+def plain(value):
+    """True for what cannot be a template: most of what the library gives, and a question costs more than a look."""
+    if isinstance(value, str):
+        return "{" not in value
+    if isinstance(value, list):
+        return all(map(plain, value))
+    return value is None or isinstance(value, (bool, int, float))
 
 
 class Attached:

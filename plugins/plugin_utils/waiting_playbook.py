@@ -12,6 +12,7 @@ second that a run of Ansible costs is spent here, while there is something else 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -71,6 +72,8 @@ def main():
     arguments = wait(fifo, until)
     os.close(fifo)
     if arguments is not None:
+        # Each host's worker is a fork, and shares with us what it does not write to: a collection would write to all.
+        os.register_at_fork(before=gc.freeze)
         sys.argv = ["ansible-playbook", *arguments]
         playbook.cli_executor()
 

@@ -151,7 +151,7 @@ def test_cancel_ends_borg_on_both_sides_and_leaves_no_lock(target, vault, slow_s
 
 def test_a_timeout_leaves_no_lock(target, vault, slow_source):
     reply = target.do("start", "1.1", **vault.create("slow", *SLOWLY), sources={"roots": [slow_source]},
-                      timeout=4, grace=5, follow={"wait": 40, "quiet": 40})
+                      timeout=4, grace=20, follow={"wait": 60, "quiet": 40})
     assert (reply["state"], reply["result"]["timed_out"]) == ("ended", True)
     wait_until(lambda: not processes_of(vault))
     assert is_free(vault)

@@ -7,6 +7,7 @@ the target gets one text without files. Only what an operation needs is sent.
 """
 
 import functools
+import hashlib
 import json
 import os
 import re
@@ -49,9 +50,20 @@ def _composed(source, request):
     # A Python literal, because reading JSON would cost the target half of the exchange. The detour makes plain
     # values of whatever Ansible has wrapped: only those have a literal that is certain to be data.
     literal = ascii(json.loads(json.dumps(request, allow_nan=False)))
-    # The source stands in a literal as well, so that the agent can hand it on to an interpreter of its own.
-    text = "S=%r\nexec(compile(S,'cyborg-agent','exec'))\nmain(%s)\n" % (source, literal)
+    # The sources stand in literals as well, so that the agent can hand them on to an interpreter of its own.
+    text = "B=%r\nS=%r\nD=%r\nexec(B)\nexec(boot(S,D))\nmain(%s)\n" % (_boot(), source, _digest(source), literal)
     return text.encode("ascii")
+
+
+@functools.lru_cache(maxsize=None)
+def _boot():
+    with open(os.path.join(_TARGET, "boot.py"), encoding="ascii") as file:
+        return file.read()
+
+
+@functools.lru_cache(maxsize=64)
+def _digest(source):
+    return hashlib.sha256(source.encode("ascii")).hexdigest()[:32]
 
 
 def exchange(request):

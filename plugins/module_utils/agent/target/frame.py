@@ -39,8 +39,8 @@ def to_text(data):
 
 
 def source():
-    """The text of this program, for an interpreter of our own."""
-    return globals()["S"]
+    """What this program was started from, for an interpreter of our own: the text of boot, its own, its digest."""
+    return globals()["B"], globals()["S"], globals()["D"]
 
 
 class Raw(str):

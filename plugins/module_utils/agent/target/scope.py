@@ -33,8 +33,8 @@ def scope_command(request):
 
 def launch_in_scope(argv, request, job, lock, bell, ring):
     """Has a fresh interpreter supervise the job in its scope. Whether that succeeded; if not, nothing of it lives."""
-    text = "S=''\nexec(compile(%r,'cyborg-agent','exec'))\nresume(%s, %d, %d, %d)\n"
-    data = (text % (source(), ascii(request), job, lock, ring)).encode("ascii")
+    text = "exec(%r)\nexec(boot(%r, %r))\nresume(%s, %d, %d, %d)\n"
+    data = (text % (*source(), ascii(request), job, lock, ring)).encode("ascii")
     read_end, write_end = os.pipe()
     pid = os.fork()
     if pid == 0:
