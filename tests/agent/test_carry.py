@@ -272,13 +272,13 @@ def test_a_full_disk_is_said_and_the_sender_hears_that_nobody_takes_more(way):
     assert "disk/to lies on is full" in came["error"]["message"]
 
 
-def test_what_is_left_is_cleared_up(place, monkeypatch):
+def test_what_is_left_is_cleared_up(place, interpreter):
     """A command of the job, its place with a note, and what lies between; another job's things stay."""
     store = int.from_bytes(os.urandom(5), "big")
 
     def do(op, piece, **request):
         program = agent_module.program([piece], {"op": op, "fence": 1, "root": str(place / "jobs"), **request})
-        done = subprocess.run([sys.executable, "-I", "-S", "-"], input=program, capture_output=True, check=True)
+        done = subprocess.run([interpreter, "-I", "-S", "-"], input=program, capture_output=True, check=True)
         return agent_module.answer(done.stdout.decode("ascii"))
 
     def clear(job, **asked):
