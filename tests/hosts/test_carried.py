@@ -251,3 +251,27 @@ def test_a_carry_that_comes_to_nothing_leaves_nothing(fleet: Fleet) -> None:
     assert left(*hosts) == [f"/var/tmp/cyborg-restore-{job.id}"]
     same_big = hosts[1].root / f"var/tmp/cyborg-restore-{job.id}/srv/big"
     compare(hosts[0].root / "srv/big", same_big)
+
+
+def test_an_account_that_is_not_root_at_one_end_loses_no_owner_at_the_other(fleet: Fleet) -> None:
+    """Where it is at the far end, the owners are lost, and that is told."""
+    disk = fleet.cyborg.repositories.add(cy.Repository("disk", f"/home/{USER}/borg"))
+    web1, web2 = (
+        fleet.client(name, borg=borg, user=USER, user_sudo=True, become=False)
+        for name, borg in (("web1", "1.2"), ("web2", None))
+    )
+    host = fleet.hosts["web1"]
+    script = "mkdir -p /srv/data/d; echo x > /srv/data/x; chown daemon: /srv/data/x; ln /srv/data/x /srv/data/d"
+    host.run(["sh", "-c", script])
+    archive = backed_up(fleet, disk, web1, "/srv/data")
+    back = fleet.folder / "back"
+    job = fleet.restore(archive, destination=back)
+    assert (job.status, job.warnings) == ("successful", ()), fleet.said()
+    compare(host.root / "srv/data", back / "srv/data")
+    job = fleet.restore(archive, to=web2)
+    assert job.status == "successful", fleet.said()
+    assert [warning.partition(" (")[0] for warning in job.warnings] == ["4 entries did not keep the owner"]
+    assert listing(fleet.hosts["web2"].root / f"var/tmp/cyborg-restore-{job.id}/srv/data") == ["d", "d/x", "x"]
+    assert left(*fleet.hosts.values()) == [f"/var/tmp/cyborg-restore-{job.id}"]
+    script = "ls -d /home/ops/.local/state/cyborg-carry-* || true"
+    assert [one.run(["sh", "-c", script]).stdout for one in fleet.hosts.values()] == ["", ""]
