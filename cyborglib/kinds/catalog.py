@@ -1,8 +1,8 @@
 """The controller's own look into a vault: are our archives there, with our ids, and under our key?
 
 A client's word that it made a backup is not enough, and a client with an append-only key can still hide
-archives or change the vault's key. Borg runs on the controller, with the controller's key; for a vault in a
-folder of a client, on that client.
+archives or change the vault's key. Borg runs on the controller (see `controller`), with the controller's key;
+for a vault in a folder of a client, on that client.
 """
 
 from __future__ import annotations
@@ -17,26 +17,12 @@ from ..events import VaultSuspected
 from ..executor import HostRun, Outcome
 from ..model import Archive
 from ..secret import Secret
-from .hosts import become_secrets, borg_variables, client_host, controller_host
+from .controller import explained, listing
+from .hosts import become_secrets, borg_variables, client_host
 from .prepare_repository import key_digest
 from .work import Assignment, Refused, Settlement, Work
 
 DOCS = "docs/append-only.md says what that means and how they come back"
-
-
-def controller_access(work: Work) -> tuple[dict[str, Any], dict[str, Secret]]:
-    """How Borg on the controller reaches the vault: variables, and secrets."""
-    vault, repository = work.vault, work.repository
-    assert vault is not None
-    assert repository is not None
-    variables = borg_variables(work.job, repository, vault, work.settings)
-    variables |= {"borg_ssh_key": "", "borg_base_dir": f"{work.state_dir}/borg/vault-{vault.id}"}
-    secrets: dict[str, Secret] = {}
-    if vault.passphrase is not None:
-        secrets["borg_passphrase"] = vault.passphrase
-    if repository.managed and vault.controller_key is not None:
-        secrets["ssh_key"] = vault.controller_key
-    return variables, secrets
 
 
 def assign(work: Work) -> Assignment:
@@ -54,8 +40,7 @@ def assign(work: Work) -> Assignment:
         if vault.passphrase is not None:
             secrets["borg_passphrase"] = vault.passphrase
     else:
-        host = controller_host(name)
-        variables, secrets = controller_access(work)
+        host, variables, secrets = listing(work, name)
     variables["borg_key_sha256"] = key_digest(vault.key_export) if vault.key_export is not None else ""
     return Assignment(
         playbook="catalog",
@@ -79,7 +64,7 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
     if outcome.error is not None:
         if outcome.error.code in (ErrorCode.VAULT_KEY_CHANGED, ErrorCode.VAULT_ID_CHANGED):
             return _suspect(work, outcome.error)
-        return Settlement(error=outcome.error, warnings=outcome.warnings)
+        return Settlement(error=explained(work, outcome.error), warnings=outcome.warnings)
     if changed := _changed(work, outcome.facts):
         return _suspect(work, changed)
     listed = outcome.facts.get("archives")

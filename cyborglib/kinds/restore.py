@@ -14,7 +14,7 @@ from ..executor import Host, HostRun, Outcome
 from ..model import Client
 from ..planning import carried
 from ..secret import Secret
-from .catalog import controller_access
+from .controller import controller_access
 from .hosts import become_secrets, borg_variables, client_host, controller_host, key_path, repository_host
 from .work import Assignment, Refused, Settlement, Work, refuse_unready
 
@@ -109,7 +109,7 @@ def _opened(work: Work, client: Client | None) -> Place:
         return controller_host(f"job-{job.id}"), *controller_access(work)
     refuse_unready(work, client)
     variables = borg_variables(job, repository, vault, work.settings)
-    variables["borg_ssh_key"] = key_path(client, repository, vault)
+    variables["borg_ssh_key"] = key_path(client, vault)
     secrets = become_secrets(client)
     if vault.passphrase is not None:
         secrets["borg_passphrase"] = vault.passphrase

@@ -61,8 +61,7 @@ class ActionModule(CarryAction):
         args, where = self.args, ""
         name = text(args["name"], 64, "a name", _NAME.pattern) if args["name"] else self._new_name()
         if args["destination"]:
-            local = self._connection.transport == "local"
-            where = full_path(args["destination"], local=local, overwrite=args["overwrite"])
+            where = self._destination()
         reply = self._clear(name, any_try=True, destination=where)
         look = {key: truth(seen, "what lies there") for key, seen in (reply.get("look") or {}).items()}
         if look.get("there") and not (look["folder"] and (look["empty"] or args["overwrite"])):
@@ -72,7 +71,6 @@ class ActionModule(CarryAction):
             "changed": bool(reply.get("ended") or reply.get("removed")),
             "name": name,
             "since": time.time(),
-            "destination": where,
             "folder": between,
             "owners": between + ".owners",
         }
@@ -100,7 +98,7 @@ class ActionModule(CarryAction):
         """All was taken in, and looked at where it lies now."""
         args, place = self.args, self.place("to")
         request = {
-            "destination": args["destination"],
+            "destination": self._destination(),
             "overwrite": args["overwrite"],
             "place": place["place"],
             "fifo": place["fifo"],
@@ -143,6 +141,10 @@ class ActionModule(CarryAction):
             # The restore itself may have gone well: this is told beside how it ended.
             return {"changed": False, "notes": [clean(_LEFT % (self.title, name, problem))]}
         return {"changed": bool(undone or reply.get("removed")), "notes": []}
+
+    def _destination(self):
+        local = self._connection.transport == "local"
+        return full_path(self.args["destination"], local=local, overwrite=self.args["overwrite"])
 
     def _new_name(self):
         """What commands of the agent and folders are called by: in an attempt that is begun again, another name."""

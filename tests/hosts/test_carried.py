@@ -166,12 +166,14 @@ def test_a_vault_that_only_the_controller_can_open_to_another_client(fleet: Flee
     web1, web2 = fleet.client("web1"), fleet.client("web2", borg=None)
     data = fill(fleet.hosts["web1"])
     accounts(fleet.hosts["web2"], 5000, 5800)
-    fleet.cyborg.finish(fleet.cyborg.prepare(web1))
-    client_key = fleet.cyborg.clients.get("web1").public_key
-    keys = f"{client_key}\n{fleet.hosts['web1'].lab.public_key}\n"
+    policy = cy.Policy("data", type="folders", repository=vault, clients=[web1], extra_vars={"folders": ["/srv/data"]})
+    policy = fleet.cyborg.policies.add(policy)
+    # The first run makes the client's key; a person lets that in, and the controller's.
+    assert fleet.cyborg.run(policy)[0].status == "skipped", fleet.said()
+    keys = fleet.hosts["web1"].run(["sh", "-c", "cat /etc/cyborg/keys/*.pub"]).stdout + box.lab.public_key + "\n"
     box.write("/home/borg/.ssh/authorized_keys", keys, 0o600)
     box.run(["sh", "-c", "chown -R borg: /home/borg; chmod 0700 /home/borg/.ssh"])
-    archive = backed_up(fleet, vault, web1, "/srv/data")
+    archive = fleet.only(fleet.run(policy)[0])
     job = fleet.restore(archive, ("/srv/data",), to=web2)
     assert job.status == "successful", fleet.said()
     assert job.warnings == (), job.warnings

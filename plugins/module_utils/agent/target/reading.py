@@ -17,6 +17,8 @@ class Reading:
         self.status, self.examples = {}, []
         self.warnings, self.kinds, self.unreadable, self.changed = 0, {}, 0, 0
         self.errors, self.tail = [], []
+        #: Whether an error was that there is no memory. At the end of a long traceback it is not among what is kept.
+        self.no_memory = False
         # Borg shows what is not UTF-8 as question marks; the end of a status line is the root's path.
         self.roots = {
             b'"path": %s}' % dumps(root.encode("utf-8", "replace").decode()).encode("ascii"): root
@@ -35,6 +37,8 @@ class Reading:
             return False
         if kind == "log_message":
             self.log_message(message)
+        elif not message and b"MemoryError" in data:
+            self.no_memory = True
         self.tail.append(to_text(data[:LONG]))
         del self.tail[:-TAIL]
         return True
@@ -64,6 +68,7 @@ class Reading:
             if kind in self.kinds or len(self.kinds) < KINDS:
                 self.kinds[kind] = self.kinds.get(kind, 0) + 1
         elif level in ("ERROR", "CRITICAL"):
+            self.no_memory = self.no_memory or "MemoryError" in text or "Cannot allocate memory" in text
             self.errors.append({"message": text[:LONG], "msgid": message.get("msgid"), "level": level})
             del self.errors[:-ERRORS]
 
