@@ -175,7 +175,9 @@ class Cyborg:
         options: Mapping[str, Any] | None = None,
         dry_run: bool = False,
     ) -> Job:
-        """Queue a restore, to a client or (None) to this machine; gives the job.
+        """Queue a restore, to any client or (None) to this machine; gives the job.
+
+        Where the vault cannot be opened at that place, Borg restores where it can, and the files are carried over.
 
         `paths` are exact, as they were on the client; each brings an entry and all below it, none bring all.
         The destination is a new folder, `./restore-<job id>` here and `/var/tmp/cyborg-restore-<job id>` on a

@@ -107,7 +107,10 @@ def relaunch(store: Store, job: Job) -> Queued:
             planned.append(_catalog(store, repository, vault, launched_by="relaunch", job=job))
         elif job.kind is JobKind.RESTORE and job.archive is not None:
             archive = store.archives.get(job.archive)
-            again = planning.restore(archive, repository, vault, client, store.settings, options=job.options)
+            owner = store.clients.get(archive.client) if archive.client is not None else None
+            again = planning.restore(
+                archive, repository, vault, client, store.settings, options=job.options, owner=owner
+            )
             planned.append(evolve(again, job=evolve(again.job, launched_by="relaunch")))
         else:
             raise Invalid(f"job {job.id} ({job.title}) cannot be launched again")

@@ -171,10 +171,32 @@ def catalog(
     return NewJob(job, (vault_key(vault, alone=False), *held))
 
 
+def carried(archive: Archive, repository: Repository, vault: Vault, to: Client | None) -> bool:
+    """True if the vault cannot be opened where the files are wanted (None: on the controller), nor be lent.
+
+    Then Borg runs where it can, on the client with the vault in its folder or on the controller, and the files are
+    carried from there.
+    """
+    if to is not None and to.id == archive.client:
+        return False
+    return vault.where.local or (to is not None and not repository.managed and vault.id not in to.access)
+
+
 def restore(
-    archive: Archive, repository: Repository, vault: Vault, to: Client | None, settings: Settings, *, options: Variables
+    archive: Archive,
+    repository: Repository,
+    vault: Vault,
+    to: Client | None,
+    settings: Settings,
+    *,
+    options: Variables,
+    owner: Client | None = None,
 ) -> NewJob:
-    """Bring an archive's files back: to a client, or to the controller where `to` is None."""
+    """Bring an archive's files back: to a client, or to the controller where `to` is None.
+
+    `owner` is the client that the archive is of. Where the files are carried from its folder, it is held as well.
+    """
+    source = owner if vault.where.local and carried(archive, repository, vault, to) else None
     job = Job(
         kind=JobKind.RESTORE,
         policy=archive.policy,
@@ -188,7 +210,7 @@ def restore(
         attempts=1,
         timeout=RESTORE_TIMEOUT,
     )
-    return NewJob(job, (vault_key(vault, alone=False), *client_keys(to, settings)))
+    return NewJob(job, (vault_key(vault, alone=False), *client_keys(to, settings), *client_keys(source, settings)))
 
 
 def accessible(client: Client, vault: Vault) -> bool:

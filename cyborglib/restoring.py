@@ -37,23 +37,20 @@ def plan(
     vault = store.vaults.get(found.vault)
     repository = store.repositories.get(vault.repository)
     target = _client(store, to) if to is not None else None
-    if vault.where.local:
-        target = _owner(store, found, target)
-    elif target is not None and target.id != found.client and not repository.managed:
-        raise Invalid(
-            f"the archive {found.name} is not of {target.hostname}, whose key does not open that vault, and on a host "
-            "without a shell nobody can let it in. Restore to the controller (to=None) and copy from there, or "
-            "restore to the client it came from"
-        )
+    owner = _owner(store, found) if vault.where.local else None
+    # It is the controller itself: nothing has to be carried.
+    if target is None and owner is not None and owner.connection == "local":
+        target = owner
     values: dict[str, Any] = {
         "paths": [_path(path) for path in as_texts(paths, "paths")],
-        "destination": _destination(destination, on_client=target is not None),
+        "destination": _destination(destination, on_client=to is not None),
+        "on_client": to is not None,
         "overwrite": _truth("overwrite", overwrite),
         "dry_run": _truth("dry_run", dry_run),
         "here": os.getcwd(),
         **_options(options),
     }
-    return planned(found, repository, vault, target, store.settings, options=Variables(values))
+    return planned(found, repository, vault, target, store.settings, options=Variables(values), owner=owner)
 
 
 def find_archive(store: Store, archive: Archive | int | str) -> Archive:
@@ -76,21 +73,11 @@ def _client(store: Store, to: Client | int | str) -> Client:
     return store.clients.get(to)
 
 
-def _owner(store: Store, archive: Archive, to: Client | None) -> Client:
+def _owner(store: Store, archive: Archive) -> Client:
     """The client on whose own disk the vault lies: Borg runs there, and nowhere else."""
-    owner = store.clients.get(archive.client) if archive.client is not None else None
-    if owner is None:
+    if archive.client is None:
         raise Invalid(f"nobody knows on which client the vault of {archive.name} lies")
-    if to is None and owner.connection != "local":
-        raise Invalid(
-            f"the vault of {archive.name} is a folder on {owner.hostname}: restore to that client (to=…), and copy "
-            "from there"
-        )
-    if to is not None and to.id != owner.id:
-        raise Invalid(
-            f"the vault of {archive.name} is a folder on {owner.hostname}: restore to that client, and copy from there"
-        )
-    return owner
+    return store.clients.get(archive.client)
 
 
 def _path(path: str) -> str:

@@ -15,12 +15,19 @@ from cyborglib.store import Store
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[Store]:
-    """web1 and web2 with vaults elsewhere, web3 and this machine with vaults in a folder of their own."""
+    """web1 and web2 with vaults elsewhere, web3 and this machine with vaults in a folder of their own.
+
+    web1 has another vault on a host without a shell.
+    """
     found = Store("sqlite://")
     nas = found.repositories.add(cy.Repository("nas", "borg@nas:/srv/{client}"))
     disk = found.repositories.add(cy.Repository("disk", "/srv/borg"))
-    for name, repository in (("web1", nas), ("web2", nas), ("web3", disk), ("here", disk)):
-        client = found.clients.add(cy.Client(name, connection="local" if name == "here" else "ssh"))
+    box = found.repositories.add(cy.Repository("box", "u1@box:backup/{client}", managed=False))
+    for name, repository in (("web1", nas), ("web2", nas), ("web3", disk), ("here", disk), ("box", box)):
+        if name == "box":
+            client = found.clients.get("web1")
+        else:
+            client = found.clients.add(cy.Client(name, connection="local" if name == "here" else "ssh"))
         place = str(repository.location.expand(f"{name}-{client.id}"))
         vault = found.vaults.add(cy.Vault(repository, client, place, ready=True))
         found.archives.add(cy.Archive(name=f"etc+{name}", borg_id="ab" * 32, vault=vault.id, client=client.id))
@@ -51,6 +58,7 @@ def test_all_of_an_archive_to_the_controller(ask, tmp_path, monkeypatch):
         "destination": "",
         "overwrite": False,
         "dry_run": False,
+        "on_client": False,
         "here": str(tmp_path),
     }
     assert len(new.keys) == 1
@@ -102,9 +110,6 @@ def test_paths_are_exact(ask, store, path, kept):
         ({"dry_run": 1}, "dry_run"),
         ({"options": {"numeric-ids": True}}, "known are numeric_ids, force"),
         ({"options": {"force": "yes"}}, "force must be True or False"),
-        ({"archive": "etc+web3"}, "folder on web3"),
-        ({"archive": "etc+web3", "to": "web1"}, "folder on web3"),
-        ({"archive": "etc+here", "to": "web1"}, "folder on here"),
         ({"to": True}, "not the id or name of a client"),
         ({"to": ["web1"]}, "not the id or name of a client"),
         ({"archive": cy.Archive(name="made up", borg_id="ab" * 32, vault=1)}, "not read from this store"),
@@ -135,9 +140,35 @@ def test_a_vault_in_a_folder_is_read_where_it_lies(ask, store):
     assert ask(archive="etc+here").job.client == store.clients.get("here").id, "this machine is the client itself"
 
 
+@pytest.mark.parametrize(
+    ("asked", "held"),
+    [
+        ({"archive": "etc+web3"}, ["web3"]),
+        ({"archive": "etc+web3", "to": "web1"}, ["web1", "web3"]),
+        ({"archive": "etc+here", "to": "web1"}, ["web1", "here"]),
+        ({"archive": "etc+web3", "to": "here"}, ["here", "web3"]),
+        # Lent, or carried by the controller: no other client has to do with it.
+        ({"archive": "etc+web1", "to": "web2"}, ["web2"]),
+        ({"archive": "etc+box", "to": "web2"}, ["web2"]),
+        ({"archive": "etc+box", "to": "web1"}, ["web1"]),
+        ({"archive": "etc+box"}, []),
+    ],
+)
+def test_whoever_has_to_do_with_it_is_held(ask, store, asked, held):
+    new = ask(**asked)
+    assert new.job.client == (store.clients.get(asked["to"]).id if "to" in asked else None)
+    clients = [key.name for key in new.keys if key.name.startswith("client:")]
+    assert clients == [f"client:{store.clients.get(name).id}" for name in held]
+    assert [(key.name, key.alone) for key in new.keys if key.name.startswith("vault:")] == [
+        (f"vault:{new.job.vault}", False)
+    ]
+
+
 @pytest.mark.parametrize("given", ["restored", Path("restored")])
 def test_a_destination_here_is_made_whole_at_once(ask, tmp_path, monkeypatch, given):
     monkeypatch.chdir(tmp_path)
+    # Also where this machine is the client with the vault.
+    assert ask(archive="etc+here", destination=given).job.options["destination"] == str(tmp_path / "restored")
     assert ask(destination=given).job.options["destination"] == str(tmp_path / "restored")
 
 

@@ -38,7 +38,7 @@ from .texts import harmless
 logger = logging.getLogger("cyborglib")
 
 #: A become password is asked for by every task that becomes root; all other secrets are given out once.
-REPEATABLE = frozenset({"become_password", "admin_become_password"})
+REPEATABLE = frozenset({"become_password", "admin_become_password", "target_become_password"})
 #: Seconds: between two looks at whether jobs were canceled, and until a peer must have shown its token.
 LOOK, PATIENCE = 0.5, 10.0
 _CREDENTIALS = struct.Struct("3i")

@@ -37,6 +37,7 @@ class Loading:
     def work(self, claim: Claim, now: datetime) -> Work:
         """A job with its client, vault, repository, policy and archives. Raises what reading them does."""
         job, archives = claim.job, self._archives
+        archive = archives.get(job.archive) if job.archive is not None else None
         return Work(
             job=job,
             fence=claim.fence,
@@ -46,7 +47,8 @@ class Loading:
             repository=self._repositories.get(job.repository),
             vault=self._vaults.get(job.vault),
             policy=self._policies.get(job.policy),
-            archive=archives.get(job.archive) if job.archive is not None else None,
+            archive=archive,
+            owner=self._clients.get(archive.client) if archive is not None else None,
             previous=archives.latest(job.policy, job.client) if job.kind is JobKind.BACKUP else None,
             recorded=tuple(archives.find(vault=job.vault)) if job.kind is JobKind.CATALOG else (),
             state_dir=self._state_dir,

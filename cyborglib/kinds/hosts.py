@@ -12,8 +12,8 @@ from ..secret import Secret
 KEYS = "/etc/cyborg/keys"
 
 
-def client_host(client: Client, name: str, settings: Settings) -> Host:
-    """A client, called `name` in the run."""
+def client_host(client: Client, name: str, settings: Settings, *, secret: str = "") -> Host:
+    """A client, called `name` in the run. `secret` is what its become password is called there, if not just that."""
     become = client.become
     if become is None and "become" in client.facts:
         become = bool(client.facts["become"])
@@ -26,7 +26,7 @@ def client_host(client: Client, name: str, settings: Settings) -> Host:
         become=become,
         become_method=client.host_vars.get("become_method", "sudo"),
         become_user=client.host_vars.get("become_user", "root"),
-        become_password="become_password" if client.become_password else "",
+        become_password=(secret or "become_password") if client.become_password else "",
         interpreter=client.host_vars.get("interpreter", "") or str(client.facts.get("python", "")),
         host_key=client.host_key,
         key_of=f"client-{client.id}",

@@ -1,4 +1,8 @@
-"""Bringing the files of an archive back: to the controller, to the client they came from, or to another one."""
+"""Bringing the files of an archive back: to the controller, to the client they came from, or to another one.
+
+Where Borg can open the vault at the place where the files are wanted, it runs there. Another client is lent the vault,
+if its host is managed; else Borg runs where it can, and the files are carried over.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,15 @@ from typing import Any
 
 from ..errors import ErrorCode
 from ..executor import Host, HostRun, Outcome
+from ..model import Client
+from ..planning import carried
 from ..secret import Secret
 from .controller import controller_access
 from .hosts import become_secrets, borg_variables, client_host, controller_host, key_path, repository_host
 from .work import Assignment, Refused, Settlement, Work, refuse_unready
+
+#: What the become password of the client that files are carried to is called.
+TARGETS_PASSWORD = "target_become_password"  # noqa: S105 - a name
 
 
 def destination(job_id: int, given: str | None, *, on_client: bool, here: str) -> str:
@@ -22,10 +31,7 @@ def destination(job_id: int, given: str | None, *, on_client: bool, here: str) -
 
 
 def assign(work: Work) -> Assignment:
-    """An extraction, by Borg on a client or on the controller.
-
-    A client that the archive is not of is let into the vault for this job only, by a key of its own.
-    """
+    """An extraction, by Borg on a client or on the controller."""
     archive, vault, repository, job, client = work.archive, work.vault, work.repository, work.job, work.client
     assert archive is not None
     assert vault is not None
@@ -36,34 +42,33 @@ def assign(work: Work) -> Assignment:
             f"{vault.location} is suspect: {vault.suspect}. Look into it first, or restore with "
             "options={'force': True} if you know what you do",
         )
-    name = f"job-{job.id}"
-    secrets: dict[str, Secret]
+    options: dict[str, Any] = job.options.plain()
+    into = destination(
+        job.id or 0,
+        options.get("destination"),
+        on_client=bool(options.get("on_client", client is not None)),
+        here=str(options.get("here", ".")),
+    )
     playbook = "restore"
     others: tuple[Host, ...] = ()
-    if client is not None:
-        host = client_host(client, name, work.settings)
-        variables = borg_variables(job, repository, vault, work.settings)
-        secrets = become_secrets(client)
-        if elsewhere(work):
-            playbook, others = "restore_elsewhere", (repository_host(repository, work.settings),)
-            variables |= _lent(work)
-            secrets = become_secrets(client, repository)
-        else:
-            refuse_unready(work)
-            variables["borg_ssh_key"] = key_path(client, vault)
-        if vault.passphrase is not None:
-            secrets["borg_passphrase"] = vault.passphrase
+    carries = carried(archive, repository, vault, client)
+    if carries:
+        host, variables, secrets = _opened(work, work.owner if vault.where.local else None)
+        # What would come is seen where Borg runs.
+        if not options.get("dry_run"):
+            playbook = "restore_carried"
+            others, more, passwords = _carried_to(work, options, into)
+            variables, secrets = variables | more, secrets | passwords
+    elif elsewhere(work):
+        playbook, others = "restore_elsewhere", (repository_host(repository, work.settings),)
+        host, variables, secrets = _lent(work)
     else:
-        host = controller_host(name)
-        variables, secrets = controller_access(work)
-    options: dict[str, Any] = job.options.plain()
+        host, variables, secrets = _opened(work, client)
     variables |= {
         "borg_archive": archive.name,
         "borg_archive_id": archive.borg_id,
         "borg_paths": options.get("paths", []),
-        "borg_destination": destination(
-            job.id or 0, options.get("destination"), on_client=client is not None, here=str(options.get("here", "."))
-        ),
+        "borg_destination": into,
         "borg_overwrite": bool(options.get("overwrite", False)),
         "borg_dry_run": bool(options.get("dry_run", False)),
         "borg_numeric_ids": bool(options.get("numeric_ids", False)),
@@ -92,14 +97,56 @@ def elsewhere(work: Work) -> bool:
     return client is not None and client.id != archive.client and vault.id not in client.access
 
 
-def _lent(work: Work) -> dict[str, Any]:
-    """How another client is let into the vault, and for how long."""
-    vault, job, client = work.vault, work.job, work.client
+Place = tuple[Host, dict[str, Any], dict[str, Secret]]
+
+
+def _opened(work: Work, client: Client | None) -> Place:
+    """Borg on a client that can open the vault, or (None) on the controller."""
+    vault, repository, job = work.vault, work.repository, work.job
     assert vault is not None
+    assert repository is not None
+    if client is None:
+        return controller_host(f"job-{job.id}"), *controller_access(work)
+    refuse_unready(work, client)
+    variables = borg_variables(job, repository, vault, work.settings)
+    variables["borg_ssh_key"] = key_path(client, vault)
+    secrets = become_secrets(client)
+    if vault.passphrase is not None:
+        secrets["borg_passphrase"] = vault.passphrase
+    return client_host(client, f"job-{job.id}", work.settings), variables, secrets
+
+
+def _carried_to(
+    work: Work, options: Mapping[str, Any], into: str
+) -> tuple[tuple[Host, ...], dict[str, Any], dict[str, Secret]]:
+    """Where the files are carried to: it needs neither Borg nor passphrase, and need not be prepared."""
+    client, secrets = work.client, {}
+    if client is None:
+        target = controller_host("controller")
+    else:
+        target = client_host(client, f"client-{client.id}", work.settings, secret=TARGETS_PASSWORD)
+        if client.become_password:
+            secrets[TARGETS_PASSWORD] = client.become_password
+    variables = {
+        "restore_to": target.name,
+        "restore_destination": into,
+        "restore_overwrite": bool(options.get("overwrite", False)),
+        "restore_numeric_ids": bool(options.get("numeric_ids", False)),
+        # The accounts of the host in between say nothing of an archive that is not its own.
+        "restore_own": work.vault is not None and work.vault.where.local,
+    }
+    return (target,), variables, secrets
+
+
+def _lent(work: Work) -> Place:
+    """Another client, which is let into the vault for this job only, by a key of its own."""
+    vault, repository, job, client = work.vault, work.repository, work.job, work.client
+    assert vault is not None
+    assert repository is not None
     assert client is not None
     if not client.ready:
         raise Refused(ErrorCode.BAD_ARGUMENTS, f"{client.hostname} is not ready: call prepare(client) first", skip=True)
-    return {
+    variables = borg_variables(job, repository, vault, work.settings) | {
         "cyborg_repository_host": f"repository-{vault.repository}",
         "restore_key": f"restore-{job.id}",
         "restore_vault": vault.id,
@@ -107,6 +154,10 @@ def _lent(work: Work) -> dict[str, Any]:
         "restore_folder": vault.where.path,
         "restore_seconds": job.timeout,
     }
+    secrets = become_secrets(client, repository)
+    if vault.passphrase is not None:
+        secrets["borg_passphrase"] = vault.passphrase
+    return client_host(client, f"job-{job.id}", work.settings), variables, secrets
 
 
 def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settlement:

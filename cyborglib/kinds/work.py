@@ -28,8 +28,9 @@ class Work:
     repository: Repository | None = None
     vault: Vault | None = None
     policy: Policy | None = None
-    #: The archive to restore.
+    #: The archive to restore, and the client that it is of.
     archive: Archive | None = None
+    owner: Client | None = None
     #: The last archive of the same policy and client.
     previous: Archive | None = None
     #: All archives that successful jobs recorded in the vault.
@@ -58,9 +59,9 @@ def refuse_suspect(vault: Vault) -> None:
         )
 
 
-def refuse_unready(work: Work) -> None:
-    """Raise `Refused` for a client that is not prepared, or whose key the vault does not know yet."""
-    client, vault = work.client, work.vault
+def refuse_unready(work: Work, client: Client | None = None) -> None:
+    """Raise `Refused` for a client (the job's) that is not prepared, or whose key the vault does not know yet."""
+    client, vault = client or work.client, work.vault
     assert client is not None
     assert vault is not None
     if not client.ready:

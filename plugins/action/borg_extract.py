@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.cyborg.backup.plugins.module_utils.agent import AgentError, program
-from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_answers, borg_argv
+from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_answers, borg_argv, borg_messages, destination
 from ansible_collections.cyborg.backup.plugins.plugin_utils.borg_action import VAULT, Attached, BorgAction
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Failure
 
@@ -29,13 +28,14 @@ class ActionModule(Attached, BorgAction):
         overwrite={"type": "bool", "default": False},
         dry_run={"type": "bool", "default": False},
         numeric_ids={"type": "bool", "default": False},
+        owners={"type": "str", "default": ""},
     )
 
     def borg(self):
         args = self.args
         dry = args["dry_run"] or self.check
         wanted = [borg_argv.inside(path) for path in args["paths"]]
-        destination = "" if dry else self._destination()
+        where = "" if dry else self._destination()
         argv = borg_argv.extract(
             args["archive"], args["paths"], lock_wait=args["lock_wait"], dry_run=dry, numeric_ids=args["numeric_ids"]
         )
@@ -43,16 +43,18 @@ class ActionModule(Attached, BorgAction):
             self._identify()
         self._listed = 0
         self._made = False
-        folder = self._folder(destination)
+        folder = self._folder(where)
         new = isinstance(folder, dict)
         try:
             reply = self.main_call(argv, cwd=folder, on_start=lambda first: self._started(first, new))
-            warned = self._examine(reply["result"], wanted, destination)
+            warned = self._examine(reply["result"], wanted, where)
+            if args["owners"] and not dry:
+                self._list_owners(where)
         except Failure as failure:
             if self._made and failure.code not in ("lost", "unreachable"):
-                self._undo(destination)
+                self._undo(where)
             raise
-        facts = {"destination": destination, "paths": args["paths"], "listed": self._listed if dry else None}
+        facts = {"destination": where, "paths": args["paths"], "listed": self._listed if dry else None}
         return {"facts": facts, "warnings": warned, "result": dict(facts, changed=not dry)}
 
     def _started(self, reply, new):
@@ -60,11 +62,7 @@ class ActionModule(Attached, BorgAction):
         self._made = new and bool(reply.get("started"))
 
     def _destination(self):
-        given = self.args["destination"]
-        path = os.path.normpath(os.path.expanduser(given) if self.local else given)
-        if not path.startswith("/") or (path == "/" and not self.args["overwrite"]):
-            raise Failure("bad_arguments", "The destination %r has to be the full path of a folder." % given)
-        return path
+        return destination.full_path(self.args["destination"], local=self.local, overwrite=self.args["overwrite"])
 
     def _identify(self):
         """A name can be given to another archive by whoever may write the vault; an id cannot."""
@@ -86,22 +84,18 @@ class ActionModule(Attached, BorgAction):
                 "replaced it." % (self.args["archive"], self.args["repository"], ids[0][:12], asked[:12]),
             )
 
-    def _folder(self, destination):
+    def _folder(self, path):
         """Where Borg is started. A new folder is made by the agent at that moment, and by nobody else."""
-        if not destination or self.vars.get("cyborg_attach"):
+        if not path or self.vars.get("cyborg_attach"):
             return None
-        there = self._ask("restore_look", destination=destination)
+        there = self._ask("restore_look", destination=path)
         if not there["there"]:
-            return {"new": destination}
+            return {"new": path}
         if not there["folder"] or not (there["empty"] or self.args["overwrite"]):
-            raise Failure(
-                "destination_exists",
-                "%s is there already, and not empty. Give another destination, or overwrite=True to restore over what "
-                "is in it." % destination,
-            )
-        return destination
+            raise destination.exists(path)
+        return path
 
-    def _examine(self, result, wanted, destination):
+    def _examine(self, result, wanted, where):
         unmatched = [text for text in borg_answers.texts_of(result.get("tail")) if text.startswith("Include pattern")]
         if unmatched:
             names = ", ".join(text.split("'", 1)[-1].rsplit("'", 1)[0] for text in unmatched)
@@ -110,26 +104,39 @@ class ActionModule(Attached, BorgAction):
             )
         warned = borg_answers.texts_of([line for line in result.get("tail") or () if '"WARNING"' in line])
         grave = [text for text in warned if not _ATTRIBUTES.search(text)]
+        if result.get("rc") and any(sign in text for text in grave for sign in borg_messages.FULL):
+            raise _full(where)
         if result.get("rc") and (grave or not warned):
             raise Failure(
                 "borg_failed",
                 "Not everything could be restored (Borg's exit code is %s): %s"
                 % (result["rc"], "; ".join(grave[-5:]) or "it did not say why"),
             )
-        if not destination or not wanted:
+        if not where or not wanted:
             return warned
-        came = self._ask("restore_compare", destination=destination, paths=wanted, only=self._made)
+        came = self._ask("restore_compare", destination=where, paths=wanted, only=self._made)
         if came["missing"]:
             raise Failure("path_not_found", "These did not come from the archive: %s." % ", ".join(came["missing"]))
         if came["extra"]:
             raise Failure("hostile_answer", "More came than was asked for: %s." % ", ".join(came["extra"]))
         return warned
 
-    def _undo(self, destination):
+    def _list_owners(self, where):
+        args = self.args
         try:
-            self._ask("restore_undo", destination=destination)
+            listing = borg_argv.owners(args["archive"], args["paths"], lock_wait=args["lock_wait"])
+            self.call("owners", listing, into=args["owners"])
+        except Failure as failure:
+            # Borg itself writes nothing here: what was full is the disk that the listing goes to.
+            if failure.code != "vault_full":
+                raise
+            raise _full(where) from failure
+
+    def _undo(self, path):
+        try:
+            self._ask("restore_undo", destination=path)
         except (Failure, AnsibleConnectionFailure) as problem:
-            self.say("%s could not be removed again: %s" % (destination, problem))
+            self.say("%s could not be removed again: %s" % (path, problem))
 
     def _ask(self, operation, **request):
         text = program(["restoring"], dict(request, op=operation))
@@ -149,3 +156,11 @@ class ActionModule(Attached, BorgAction):
             except (ValueError, AttributeError):
                 continue  # Not one of Borg's own.
         super()._lines(lines)
+
+
+def _full(where):
+    return Failure(
+        "client_full",
+        "The disk that %s lies on is full: not everything could be restored. Make room there, or restore to another "
+        "place." % where,
+    )

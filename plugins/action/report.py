@@ -25,7 +25,11 @@ class ActionModule(AgentAction):
         if before.get("failed"):
             error = before.get("cyborg_error") or {}
             message = error.get("message") or before.get("msg") or "The task before failed without a reason."
-            raise Failure(error.get("code", "internal"), message)
+            failure = Failure(error.get("code", "internal"), message)
+            if self.control is not None and not self.check:
+                told = {"code": failure.code, "message": failure.message}
+                self.control.ended({"error": told, "warnings": warnings})
+            raise failure
         if self.control is not None and not self.check:
             committed, _later = self.control.ended({"facts": facts, "warnings": warnings})
             if not committed:

@@ -105,6 +105,11 @@ options:
       - Owners by number, not by name.
     type: bool
     default: false
+  owners:
+    description:
+      - A new file, on the host, for the list of whose each entry is in the archive. For M(cyborg.backup.carry).
+    type: str
+    default: ""
 attributes:
   check_mode:
     description: Names what would come.

@@ -111,12 +111,14 @@ class AgentAction(ActionBase):
     def job(self):
         """`<store>.<job>.<attempt>`, or None in a run without the library.
 
-        The store is in it as a host may be backed up by two of them, or by one that was made anew.
+        The store is in it as a host may be backed up by two of them, or by one that was made anew. A playbook that
+        begins again where another one would ask how things stand gives a name of its own in ``cyborg_afresh``.
         """
         if self.vars.get("cyborg_job") is None:
             return None
         store, attempt = self.vars.get("cyborg_store") or 0, self.vars.get("cyborg_attempt") or 1
-        return "%d.%d.%d" % (int(store), int(self.vars["cyborg_job"]), int(attempt))
+        name = "%d.%d.%d" % (int(store), int(self.vars["cyborg_job"]), int(attempt))
+        return str(self._templar.template(self.vars.get("cyborg_afresh") or "") or name)
 
     def command_id(self, step):
         """The agent's name for one command of this job: the job's main command has no step.

@@ -41,6 +41,9 @@ GRACE = 20
 #: Bytes of a command's log that may lie on the host until its next job.
 LARGE = 64 * 1024
 _SSH = re.compile(r"ssh://")
+#: Puts a command's output into a new file, never into one that is there. Borg takes no notice of a disk that is full;
+#: `cat` does. One more NUL at the end says that the command came to its end.
+_INTO = 'set -C; into=$1; shift; { "$@" && printf "\\0"; } | cat > "$into" || exit 3'
 _NAME = re.compile(r"\{\{ (\w+) \}\}")
 
 
@@ -122,12 +125,15 @@ class BorgAction(AgentAction):
 
     # -- calls ---------------------------------------------------------------------------------------------
 
-    def call(self, step, argv, **asked):
+    def call(self, step, argv, into="", **asked):
         """Run Borg and give the agent's last answer. Raises `Failure` for what Borg's answer means.
 
-        The main call of a job has no step. `asked` goes to the agent's `start`.
+        The main call of a job has no step. `into` is a new file on the host for what Borg prints, which may be much.
+        `asked` goes to the agent's `start`.
         """
         argv = [self.args["program"], *argv[1:]]
+        if into:
+            argv = ["sh", "-c", _INTO, "sh", into, *argv]
         request = dict(self._vault(), timeout=self.timeout(), grace=GRACE, **asked)
         on_start = request.pop("on_start", None)
         # Nobody asks again for what is only a question on the way to the job's main command.

@@ -133,9 +133,17 @@ def holds(name, path, *, lock_wait):
 def extract(name, paths, *, lock_wait, dry_run=False, numeric_ids=False):
     """`borg extract` into the current folder. Each path is itself and all below it, whatever letters are in it."""
     argv = common("extract", lock_wait)
-    argv += ["--dry-run", "--list"] if dry_run else ["--progress"]
+    # What is nothing but zeros becomes a hole: else a disk image that was sparse may not fit any more.
+    argv += ["--dry-run", "--list"] if dry_run else ["--progress", "--sparse"]
     argv += ["--numeric-ids"] if numeric_ids else []
     return [*argv, "--", archive(name), *("pp:" + inside(path) for path in paths)]
+
+
+def owners(name, paths, *, lock_wait):
+    """`borg list` of whose each entry is: uid, gid, account, group, path, with tabs between them and NUL at the end."""
+    form = "{uid}{TAB}{gid}{TAB}{user}{TAB}{group}{TAB}{bpath}{NUL}"
+    argv = [*common("list", lock_wait), "--format", form, "--", archive(name)]
+    return [*argv, *("pp:" + inside(path) for path in paths)]
 
 
 def inside(path):

@@ -81,7 +81,7 @@ def test_nothing_is_kept_without_the_folder_or_for_others(run):
 
 
 def test_older_ones_go(run):
-    script = "umask 077; mkdir -p /run/cyborg/.code; for i in $(seq 20); do touch /run/cyborg/.code/$i; done; exchange"
+    script = "umask 077; mkdir -p /run/cyborg/.code; for i in $(seq 40); do touch /run/cyborg/.code/$i; done; exchange"
     assert run(f"{script}; ls /run/cyborg/.code")[1:] == [run(CODE)[-1].rpartition("/")[2]]
 
 

@@ -29,6 +29,11 @@ class Fleet:
         self.cyborg = cyborg
         return cyborg
 
+    def reopen(self) -> cy.Cyborg:
+        """The same database in another Cyborg, whose listeners are others."""
+        self.cyborg.close()
+        return self.open()
+
     def client(
         self, name: str, *, borg: str | None = "1.2", user_sudo: bool | str = False, **fields: object
     ) -> cy.Client:

@@ -28,6 +28,8 @@ from tests.kinds.scene import (
 )
 
 LOCAL = evolve(VAULT, location="/srv/borg", controller_key=None)
+#: Another client, which need not even be prepared for files to be carried to it.
+OTHER = cy.Client("web2.example.org", id=4, ready=True, host_key=HOST_KEY, become_password="canary of sudo there")
 BOX = evolve(VAULT, location="ssh://u1@box.example/./backup/web1", controller_key=None)
 CASES = [
     ("prepare_client", {}, {"become_password"}),
@@ -41,13 +43,27 @@ CASES = [
     ("catalog", {"vault": LOCAL, "repository": DISK}, {"become_password", "borg_passphrase"}),
     ("restore", {}, {"become_password", "borg_passphrase"}),
     ("restore", {"client": None}, {"borg_passphrase", "ssh_key"}),
+    ("restore", {"client": OTHER}, {"become_password", "admin_become_password", "borg_passphrase"}),
+    # Carried: from the client with the vault, to the controller or another client; from the controller.
+    ("restore", {"vault": LOCAL, "repository": DISK, "client": None}, {"become_password", "borg_passphrase"}),
+    (
+        "restore",
+        {"vault": LOCAL, "repository": DISK, "client": OTHER},
+        {"become_password", "borg_passphrase", "target_become_password"},
+    ),
+    (
+        "restore",
+        {"vault": BOX, "repository": STORAGE_BOX, "client": OTHER},
+        {"borg_passphrase", "target_become_password"},
+    ),
+    ("restore", {"vault": BOX, "repository": STORAGE_BOX}, {"become_password", "borg_passphrase"}),
 ]
 each = pytest.mark.parametrize(("kind", "changes", "secrets"), CASES)
 
 
 @each
 def test_secrets_are_names_in_a_run(kind, changes, secrets):
-    given = work(kind, **changes)
+    given = work(kind, owner=CLIENT, **changes)
     assignment = KINDS[given.job.kind].assign(given)
     assert set(assignment.host_run.secrets) == set(assignment.secrets) == secrets
     run = Run(id="r", playbook=assignment.playbook, hosts=(assignment.host_run,), variables=assignment.run_variables)
@@ -55,12 +71,18 @@ def test_secrets_are_names_in_a_run(kind, changes, secrets):
         assert not [canary for canary in CANARIES if canary in shown]
 
 
+def lent(given):
+    return given.client is OTHER and not given.vault.where.local and given.repository.managed
+
+
 @each
 def test_each_secret_is_the_one_of_that_name(kind, changes, secrets):
-    given = work(kind, **changes)
+    given = work(kind, owner=CLIENT, **changes)
     revealed = {name: secret.reveal() for name, secret in KINDS[given.job.kind].assign(given).secrets.items()}
     wanted = {
-        "become_password": BECOME,
+        # Of the job's own host: the one that files are carried to has a name for its own.
+        "become_password": OTHER.become_password.reveal() if kind == "restore" and lent(given) else BECOME,
+        "target_become_password": OTHER.become_password.reveal(),
         "admin_become_password": "canary of the administrator",
         "borg_passphrase": PASSPHRASE,
         "ssh_key": CONTROLLER_KEY.reveal(),
@@ -70,7 +92,7 @@ def test_each_secret_is_the_one_of_that_name(kind, changes, secrets):
 
 @each
 def test_a_run_is_plain_and_says_whose_job_it_is(kind, changes, secrets):
-    given = work(kind, **changes)
+    given = work(kind, owner=CLIENT, **changes)
     host_run = KINDS[given.job.kind].assign(given).host_run
     assert (host_run.job, host_run.attempt, host_run.fence, host_run.timeout) == (42, 2, 4, 77)
     assert host_run.host.name == "job-42", "never a name that somebody typed"
@@ -128,14 +150,22 @@ def test_the_key_for_a_vault(changes, key):
 def test_where_each_kind_works():
     places = {}
     for kind, changes, _ in CASES:
-        host = KINDS[cy.JobKind(kind)].assign(work(kind, **changes)).host_run.host
+        host = KINDS[cy.JobKind(kind)].assign(work(kind, owner=CLIENT, **changes)).host_run.host
         places.setdefault(kind, []).append(host.title)
     assert places == {
         "prepare_client": ["web1.example.org"],
         "prepare_repository": ["web1.example.org"] * 3,
         "backup": ["web1.example.org"] * 2,
         "catalog": ["the controller", "the controller", "web1.example.org"],
-        "restore": ["web1.example.org", "the controller"],
+        "restore": [
+            "web1.example.org",
+            "the controller",
+            "web2.example.org",
+            "web1.example.org",
+            "web1.example.org",
+            "the controller",
+            "web1.example.org",
+        ],
     }
 
 
@@ -252,6 +282,42 @@ def test_where_a_restore_goes(changes, options, where):
     assert (variables["borg_paths"], variables["borg_overwrite"]) == (["etc/hosts"], False)
 
 
+FOLDER = {"vault": LOCAL, "repository": DISK}
+SHELLESS = {"vault": BOX, "repository": STORAGE_BOX}
+
+
+@pytest.mark.parametrize(
+    ("changes", "source", "target", "own"),
+    [
+        ({**FOLDER, "client": None}, "web1.example.org", "the controller", True),
+        ({**FOLDER, "client": OTHER}, "web1.example.org", "web2.example.org", True),
+        ({**FOLDER, "client": evolve(OTHER, ready=False)}, "web1.example.org", "web2.example.org", True),
+        ({**SHELLESS, "client": OTHER}, "the controller", "web2.example.org", False),
+    ],
+)
+def test_what_is_carried_from_where_to_where(changes, source, target, own):
+    on_client = changes["client"] is not None
+    options = {"paths": ["etc/hosts"], "numeric_ids": True, "on_client": on_client, "here": "/home/eve"}
+    assignment = KINDS[cy.JobKind.RESTORE].assign(work("restore", owner=CLIENT, job={"options": options}, **changes))
+    run = assignment.host_run
+    assert assignment.playbook == "restore_carried"
+    assert (run.host.title, [host.title for host in run.others]) == (source, [target])
+    assert run.variables["restore_to"] == run.others[0].name
+    assert (run.variables["restore_own"], run.variables["restore_numeric_ids"]) == (own, True)
+    folder = "/var/tmp/cyborg-restore-42" if on_client else "/home/eve/restore-42"
+    assert run.variables["restore_destination"] == folder
+    # Where the files go, nothing is known of the vault.
+    assert not run.others[0].variables
+    assert run.others[0].become_password in ("", "target_become_password")
+
+
+def test_a_dry_run_is_one_where_borg_can_open_the_vault():
+    given = work("restore", owner=CLIENT, client=OTHER, job={"options": {"dry_run": True}}, **FOLDER)
+    assignment = KINDS[cy.JobKind.RESTORE].assign(given)
+    assert (assignment.playbook, assignment.host_run.others) == ("restore", ())
+    assert assignment.host_run.host.title == "web1.example.org"
+
+
 SUSPECT = evolve(VAULT, suspect="an archive is gone")
 UNREADY = evolve(CLIENT, ready=False)
 NO_ACCESS = evolve(CLIENT, access=())
@@ -278,6 +344,7 @@ REFUSALS = [
     ("backup", {"vault": evolve(VAULT, ready=False)}, "bad_arguments", True, r"prepare\(repository\)"),
     ("restore", {"client": NO_ACCESS}, "bad_arguments", True, r"prepare\(repository\)"),
     ("restore", {"client": UNREADY}, "bad_arguments", True, r"prepare\(client\)"),
+    ("restore", {**FOLDER, "client": None, "owner": UNREADY}, "bad_arguments", True, r"web1.*prepare\(client\)"),
     ("prepare_repository", {"client": UNREADY}, "bad_arguments", True, r"prepare\(client\)"),
     ("catalog", {"vault": LOCAL, "repository": DISK, "client": None}, "bad_arguments", False, "which client"),
 ]

@@ -24,6 +24,8 @@ class Plain:
 
     def __init__(self, folder: Path, lab: Lab, host: Host) -> None:
         self.folder, self.host, self._count = folder, host, 0
+        #: More hosts, by short names.
+        self.others: dict[str, Host] = {}
         for name in (".ansible", "ansible.cfg", "playbooks", "plugins", "roles"):
             (folder / name).symlink_to(ROOT / name)
         (folder / "hosts").write_text(f"web1.example.org ansible_host={host.name}\n")

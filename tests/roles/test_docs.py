@@ -24,8 +24,12 @@ PASSPHRASE = "correct horse battery staple"
 
 @pytest.fixture(scope="module")
 def checkout(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plain]:
-    """A host without Borg, and the files of the page."""
-    host = lab.host("web1.example.org")
+    """Hosts without Borg, and the files of the page."""
+    host, web2, nas = (lab.host(f"{name}.example.org") for name in ("web1", "web2", "nas"))
+    # What a network's names and an administrator's known_hosts would be.
+    for client in (host, web2):
+        client.run(["sh", "-c", f"echo {nas.address} {nas.name} >> /etc/hosts"])
+        client.write("/root/.ssh/known_hosts", nas.known_hosts)
     made = Plain(tmp_path_factory.mktemp("checkout"), lab, host)
     (made.folder / "vault-password").write_text("x")
     for language, text in BLOCKS:
@@ -34,8 +38,10 @@ def checkout(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pla
             assert name
             (made.folder / name[1]).parent.mkdir(parents=True, exist_ok=True)
             (made.folder / name[1]).write_text(text)
+    made.others = {"web2": web2, "nas": nas}
     yield made
-    host.remove()
+    for one in (host, web2, nas):
+        one.remove()
 
 
 def test_every_playbook_has_its_command() -> None:
@@ -45,7 +51,10 @@ def test_every_playbook_has_its_command() -> None:
 
 def test_commands_as_printed(checkout: Plain) -> None:
     said = {}
-    for command in [text for language, text in BLOCKS if language == "sh"]:
+    port = checkout.host.port
+    for text in [text for language, text in BLOCKS if language == "sh"]:
+        # Where this machine's own sshd takes port 22, its hosts listen at another.
+        command = text if port == 22 else text.replace("@nas.example.org/", f"@nas.example.org:{port}/")
         done = checkout.sh(command)
         output = done.stdout + done.stderr
         assert done.returncode == 0, command + output
@@ -61,6 +70,13 @@ def test_commands_as_printed(checkout: Plain) -> None:
     assert "etc-1" in said["catalog"]
     assert host.read("/var/tmp/restored/etc/hostname") == host.read("/etc/hostname")
     assert b"install" in host.read("/var/lib/packages/selections")
+    assert (checkout.folder / "restored/etc/hostname").read_bytes() == host.read("/etc/hostname")
+    web2, nas = checkout.others["web2"], checkout.others["nas"]
+    assert web2.read("/var/tmp/restored/etc/hostname") == host.read("/etc/hostname")
+    assert not web2.exists("/etc/cyborg/keys/restore"), "it is let in no longer"
+    assert len(nas.run(["sh", "-c", "cat ~borg/.ssh/authorized_keys"]).stdout.split("ssh-ed25519 ")) == 2
+    for one in (host, web2):
+        assert one.run(["sh", "-c", "ls -d /var/tmp/cyborg-carry-* /run/cyborg-carry-* || true"]).stdout == ""
 
 
 def test_the_type_of_ones_own_in_the_library(checkout: Plain, lab: Lab, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from marshal import dumps, loads
 
 KEPT = ".code"
 #: More than the programs of one release are of older ones as well: then all go, and those in use come back.
-MOST = 16
+MOST = 32
 CLOSED = posix.O_CLOEXEC | posix.O_NOFOLLOW
 
 

@@ -2,10 +2,10 @@
 """Looks at the folder that files are restored to: before, after, and when it has to go again."""
 
 import os
-import shutil
 import stat
 
 from .frame import Refused, to_bytes, to_text
+from .removing import remove_restored
 
 #: How many paths are named.
 NAMED = 20
@@ -66,5 +66,8 @@ def op_restore_undo(request):
         return {"state": "done"}
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise Refused("unsafe_directory", "%s is not the folder that was made for this restore." % to_text(path))
-    shutil.rmtree(path)
+    above, name = os.path.split(path)
+    parent = os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    remove_restored(parent, name)
+    os.close(parent)
     return {"state": "done"}
