@@ -13,7 +13,11 @@ from ansible_collections.cyborg.backup.plugins.plugin_utils.borg_action import V
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Failure
 
 #: An account that is not root, or a file system that knows no ACLs, loses these; the data is there all the same.
-_ATTRIBUTES = re.compile(r"xattr|extended attribute|ACL|bsdflags|flags|Operation not permitted", re.IGNORECASE)
+_ATTRIBUTES = re.compile(
+    r"xattr|extended attribute|ACL|bsdflags|flags|Operation not permitted|Operation not supported", re.IGNORECASE
+)
+#: How many warnings and paths are named.
+NAMED = 30
 
 
 class ActionModule(Attached, BorgAction):
@@ -39,10 +43,10 @@ class ActionModule(Attached, BorgAction):
         argv = borg_argv.extract(
             args["archive"], args["paths"], lock_wait=args["lock_wait"], dry_run=dry, numeric_ids=args["numeric_ids"]
         )
+        self._listed, self._heard, self._warned, self._made = 0, 0, [], False
         if not self.vars.get("cyborg_attach"):
             self._identify()
-        self._listed = 0
-        self._made = False
+            self._heard, self._warned = 0, []
         folder = self._folder(where)
         new = isinstance(folder, dict)
         try:
@@ -96,14 +100,14 @@ class ActionModule(Attached, BorgAction):
         return path
 
     def _examine(self, result, wanted, where):
-        unmatched = [text for text in borg_answers.texts_of(result.get("tail")) if text.startswith("Include pattern")]
+        unmatched = [text for text in self._warned if text.startswith("Include pattern")]
         if unmatched:
-            names = ", ".join(text.split("'", 1)[-1].rsplit("'", 1)[0] for text in unmatched)
+            names = ", ".join(text.split("'", 1)[-1].rsplit("'", 1)[0] for text in unmatched[:NAMED])
             raise Failure(
                 "path_not_found", "Not in the archive %s: %s. Nothing was kept." % (self.args["archive"], names)
             )
-        warned = borg_answers.texts_of([line for line in result.get("tail") or () if '"WARNING"' in line])
-        grave = [text for text in warned if not _ATTRIBUTES.search(text)]
+        warned = list(dict.fromkeys(self._warned))
+        grave = [text for text in warned if not _ATTRIBUTES.search(text)] + self._unheard(result)
         if result.get("rc") and any(sign in text for text in grave for sign in borg_messages.FULL):
             raise _full(where)
         if result.get("rc") and (grave or not warned):
@@ -112,6 +116,8 @@ class ActionModule(Attached, BorgAction):
                 "Not everything could be restored (Borg's exit code is %s): %s"
                 % (result["rc"], "; ".join(grave[-5:]) or "it did not say why"),
             )
+        if len(warned) > NAMED:
+            warned[NAMED:] = ["… and %d other warnings; they are in the job's output" % (len(warned) - NAMED)]
         if not where or not wanted:
             return warned
         came = self._ask("restore_compare", destination=where, paths=wanted, only=self._made)
@@ -120,6 +126,13 @@ class ActionModule(Attached, BorgAction):
         if came["extra"]:
             raise Failure("hostile_answer", "More came than was asked for: %s." % ", ".join(came["extra"]))
         return warned
+
+    def _unheard(self, result):
+        """What warnings were about that the log lost before they were fetched: it holds a bounded number of bytes."""
+        told = result.get("warnings") or {}
+        if int(told.get("total") or 0) <= self._heard:
+            return []
+        return [kind for kind in told.get("kinds") or ["other"] if not _ATTRIBUTES.search(kind)]
 
     def _list_owners(self, where):
         args = self.args
@@ -155,6 +168,10 @@ class ActionModule(Attached, BorgAction):
                 self._listed += json.loads(line).get("name") == "borg.output.list"
             except (ValueError, AttributeError):
                 continue  # Not one of Borg's own.
+        # All of them: one that tells of a file is not to be missed for the many that tell of attributes.
+        warnings = [line for line in lines if '"levelname": "WARNING"' in line]
+        self._heard += len(warnings)
+        self._warned += borg_answers.texts_of(warnings)
         super()._lines(lines)
 
 

@@ -433,6 +433,42 @@ def test_a_listing(executor: AnsibleExecutor, control: Recorder, local: Works, v
     assert failed(control.outcomes[3]) is ErrorCode.VAULT_ID_CHANGED
 
 
+@pytest.mark.parametrize(
+    ("many", "grave", "code"),
+    [(200, False, None), (200, True, ErrorCode.BORG_FAILED), (60_000, True, ErrorCode.BORG_FAILED)],
+    ids=["attributes only", "a file among them", "a file before more than the log holds"],
+)
+def test_a_restore_hears_each_warning(
+    executor: AnsibleExecutor, control: Recorder, local: Works, vault: Vault, source: Path, tmp_path: Path,
+    many: int, grave: bool, code: ErrorCode | None,
+) -> None:  # fmt: skip
+    (source / "a").write_text("a")
+    vault.borg("create", "::one", str(source))
+    line = '{"type": "log_message", "levelname": "WARNING", "name": "borg.archiver", "message": "%s"}'
+    bad = line % "srv/a: write: [Errno 5] Input/output error"
+    good = line % "srv/b: when setting extended attribute user.x: [Errno 95] Operation not supported"
+    program = tmp_path / "program"
+    program.write_text(
+        f"""#!/bin/sh
+case "$*" in *extract*) ;; *) exec /usr/bin/borg "$@";; esac
+/usr/bin/borg "$@" || exit
+{"echo '" + bad + "' >&2" if grave else ""}
+yes '{good}' | head -n {many} >&2
+exit 1
+"""
+    )
+    program.chmod(0o755)
+    there = {"borg_repository": str(vault.path), "borg_archive": "one", "borg_destination": str(tmp_path / "new")}
+    executor.execute(play("restore", local(1, **there, borg_program=str(program))), control)
+    outcome = control.outcomes[1]
+    assert (outcome.error and outcome.error.code) == code, outcome
+    if code is None:
+        assert "extended attribute" in outcome.warnings[0]
+    else:
+        assert "Input/output error" in str(outcome.error)
+        assert not (tmp_path / "new").exists()
+
+
 def test_restores(
     executor: AnsibleExecutor, control: Recorder, local: Works, vault: Vault, source: Path, tmp_path: Path
 ) -> None:
