@@ -174,7 +174,11 @@ def catalog(
 def restore(
     archive: Archive, repository: Repository, vault: Vault, to: Client | None, settings: Settings, *, options: Variables
 ) -> NewJob:
-    """Bring an archive's files back: to a client, or to the controller where `to` is None."""
+    """Bring an archive's files back: to a client, or to the controller where `to` is None.
+
+    A client that the archive is not of learns the passphrase, which is changed then: nobody else reads meanwhile.
+    """
+    lends = to is not None and to.id != archive.client
     job = Job(
         kind=JobKind.RESTORE,
         policy=archive.policy,
@@ -188,7 +192,7 @@ def restore(
         attempts=1,
         timeout=RESTORE_TIMEOUT,
     )
-    return NewJob(job, (vault_key(vault, alone=False), *client_keys(to, settings)))
+    return NewJob(job, (vault_key(vault, alone=lends), *client_keys(to, settings)))
 
 
 def accessible(client: Client, vault: Vault) -> bool:

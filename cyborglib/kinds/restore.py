@@ -8,8 +8,10 @@ from typing import Any
 from ..errors import ErrorCode
 from ..executor import Host, HostRun, Outcome
 from ..secret import Secret
-from .catalog import controller_access
+from . import lending
+from .catalog import controller_access, controller_folder
 from .hosts import become_secrets, borg_variables, client_host, controller_host, key_path, repository_host
+from .rekeying import digest, passphrases
 from .work import Assignment, Refused, Settlement, Work, refuse_unready
 
 
@@ -38,21 +40,20 @@ def assign(work: Work) -> Assignment:
         )
     name = f"job-{job.id}"
     secrets: dict[str, Secret]
-    playbook = "restore"
+    playbook, lends = "restore", client is not None and elsewhere(work)
     others: tuple[Host, ...] = ()
     if client is not None:
         host = client_host(client, name, work.settings)
         variables = borg_variables(job, repository, vault, work.settings)
-        secrets = become_secrets(client)
-        if elsewhere(work):
-            playbook, others = "restore_elsewhere", (repository_host(repository, work.settings),)
+        if lends:
+            playbook = "restore_elsewhere"
+            others = (repository_host(repository, work.settings), controller_host(lending.CONTROLLER))
             variables |= _lent(work)
-            secrets = become_secrets(client, repository)
+            secrets = become_secrets(client, repository) | lending.secrets(vault)
         else:
             refuse_unready(work)
             variables["borg_ssh_key"] = key_path(client, repository, vault)
-        if vault.passphrase is not None:
-            secrets["borg_passphrase"] = vault.passphrase
+            secrets = become_secrets(client) | passphrases(vault)
     else:
         host = controller_host(name)
         variables, secrets = controller_access(work)
@@ -81,6 +82,7 @@ def assign(work: Work) -> Assignment:
             timeout=job.timeout,
         ),
         secrets=secrets,
+        lends=lends,
     )
 
 
@@ -106,9 +108,14 @@ def _lent(work: Work) -> dict[str, Any]:
         "restore_account": vault.where.user,
         "restore_folder": vault.where.path,
         "restore_seconds": job.timeout,
+        "cyborg_controller": lending.CONTROLLER,
+        "restore_base_dir": controller_folder(work),
+        "borg_key_sha256": digest(vault),
     }
 
 
 def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settlement:
-    """A restore changes nothing but the files it brought."""
+    """A restore changes nothing but the files it brought; and, of a vault that was lent for it, the passphrase."""
+    if work.client is not None and elsewhere(work):
+        return lending.settle(work, outcome, kept)
     return Settlement(error=outcome.error, warnings=outcome.warnings)

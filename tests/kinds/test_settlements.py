@@ -12,7 +12,7 @@ import cyborglib as cy
 from cyborglib.executor import Outcome
 from cyborglib.kinds import KINDS, Refused, Settlement
 from cyborglib.kinds.backup import ArchiveName, archive_name
-from cyborglib.kinds.prepare_repository import key_digest
+from cyborglib.kinds.exported import key_digest
 from tests.kinds.scene import ARCHIVE, CLIENT, DISK, EXPORT, ID, NOON, OTHER_ID, STORAGE_BOX, VAULT, made, work
 
 # Written out, as parameters of tests must be the same each time they are collected.
