@@ -16,7 +16,7 @@ from .errors import Invalid, SealBroken
 from .secret import Secret
 
 if TYPE_CHECKING:
-    from cryptography.fernet import MultiFernet
+    from cryptography.fernet import Fernet, MultiFernet
 
 __all__ = [
     "Sealer",
@@ -48,10 +48,10 @@ class Sealer:
     Of several keys the first seals and all unseal. Raises `Invalid` for what is not a Fernet key.
     """
 
-    __slots__ = ("_fernet", "key_id")
+    __slots__ = ("_fernet", "_fernets", "key_id")
 
     def __init__(self, keys: Sequence[str]) -> None:
-        from cryptography.fernet import Fernet, MultiFernet  # here: it takes 30 ms, and not everybody seals
+        from cryptography.fernet import Fernet  # here: it takes 30 ms, and not everybody seals
 
         if isinstance(keys, str):
             keys = (keys,)
@@ -66,9 +66,31 @@ class Sealer:
                     f"key {number} of {len(keys)} is not a Fernet key, which is 32 bytes in the letters of URL-safe "
                     "base64 (44 of them); Sealer.generate_key() makes one"
                 ) from error
-        self._fernet: MultiFernet = MultiFernet(fernets)
+        ids = (hashlib.sha256(base64.urlsafe_b64decode(key)).hexdigest()[:12] for key in keys)
+        self._take(list(zip(ids, fernets, strict=True)))
+
+    def _take(self, fernets: list[tuple[str, Fernet]]) -> None:
+        from cryptography.fernet import MultiFernet
+
+        self._fernets = fernets
+        self._fernet: MultiFernet = MultiFernet([fernet for _id, fernet in fernets])
         #: Tells keys apart without giving anything away: the beginning of the first one's SHA-256.
-        self.key_id: str = hashlib.sha256(base64.urlsafe_b64decode(keys[0])).hexdigest()[:12]
+        self.key_id: str = fernets[0][0]
+
+    def led_by(self, key_id: str) -> Sealer:
+        """The same keys, and the one of this id seals; as it is if that is none of them."""
+        first = [pair for pair in self._fernets if pair[0] == key_id][:1]
+        return self._made([*first, *(pair for pair in self._fernets if pair not in first)])
+
+    def beside(self, other: Sealer) -> Sealer:
+        """One that seals as this one does, and unseals what either of both can."""
+        return self._made([*self._fernets, *other._fernets])
+
+    @staticmethod
+    def _made(fernets: list[tuple[str, Fernet]]) -> Sealer:
+        made = object.__new__(Sealer)
+        made._take(fernets)
+        return made
 
     @staticmethod
     def generate_key() -> str:

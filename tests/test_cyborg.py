@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import attrs
 import pytest
 
 import cyborglib as cy
+from cyborglib.sealing import Sealer
 from cyborglib.testing import FakeExecutor, FixedClock
 
 Answer = Callable[[cy.Job], cy.Outcome | Exception]
@@ -411,3 +413,26 @@ def test_no_secret_is_in_what_an_executor_is_handed(fleet):
     handed = repr(it.executor.runs) + repr([attrs.asdict(run) for run in it.executor.runs])
     assert vault.passphrase.reveal() not in handed
     assert "PRIVATE KEY" not in handed
+
+
+def test_the_key_is_changed_while_jobs_are_at_work(tmp_path: Path) -> None:
+    database, key = f"sqlite:///{tmp_path}/cyborg.db", tmp_path / "seal.key"
+    key.touch(mode=0o600)
+    key.write_text(old := Sealer.generate_key())
+    with cy.Cyborg(database, key=key, executor=FakeExecutor(seconds=0.2)) as cyborg:
+        it = Fleet(cyborg, FakeExecutor(), 2, {"extra_vars": {"exclude": ["/etc/x"]}})
+
+        @cyborg.on(cy.JobStarted)
+        def change(_event: cy.JobStarted) -> None:
+            assert cyborg.rotate_key() == key
+
+        jobs = cyborg.run(it.policy)
+        assert [job.status for job in jobs] == ["successful"] * 2
+        assert len(it.of(cy.JobStarted)) == 8, "as often the key was another one"
+        vaults = list(cyborg.vaults)
+    with pytest.raises(cy.WrongKey):
+        cy.Cyborg(database, key=old)
+    with cy.Cyborg(database, key=key, executor=FakeExecutor()) as again:
+        assert list(again.vaults) == vaults
+        assert all(vault.passphrase and vault.key_export and vault.controller_key for vault in again.vaults)
+        assert [job.extra_vars for job in again.jobs if job.kind == "backup"] == [{"exclude": ["/etc/x"]}] * 2

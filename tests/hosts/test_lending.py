@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+import attrs
 import pytest
 
 import cyborglib as cy
 from cyborglib.secret import Secret
+from tests.hosts import killed
 from tests.hosts.conftest import Fleet
 from tests.hosts.trees import compare
 
@@ -60,6 +61,19 @@ class Scene:
         assert done.returncode == 0 or "passphrase" in done.stderr.lower(), done
         return done.returncode == 0
 
+    def change_by_hand(self) -> None:
+        """What Borg does in the middle of a change, of which nobody hears then."""
+        vault = self.fleet.cyborg._store.vaults.promise(self.archive.vault)
+        done = self.fleet.hosts["nas"].run(
+            ["runuser", "-u", "borg", "--", "borg", "key", "change-passphrase", vault.where.path],
+            env={
+                "HOME": "/tmp",
+                "BORG_PASSPHRASE": vault.passphrase.reveal(),
+                "BORG_NEW_PASSPHRASE": vault.next_passphrase.reveal(),
+            },
+        )
+        assert done.returncode == 0, done
+
     def is_settled(self) -> None:
         """The old passphrase opens nothing, the one in the store does, and nobody is let in who was not before."""
         vault = self.vault
@@ -96,4 +110,95 @@ def test_what_the_target_learnt_opens_nothing_afterwards(fleet: Fleet) -> None:
     assert [event.vault for event in fleet.told if isinstance(event, cy.VaultRekeyed)] == [scene.archive.vault]
     reasons = [event.reason for event in fleet.told if isinstance(event, cy.KitOutdated)]
     assert "older than the newest vault or passphrase" in reasons[-1]
+    scene.still_works()
+
+
+@pytest.mark.parametrize("step", killed.STEPS)
+def test_killed_at_a_step_it_is_settled_by_the_next_engine(fleet: Fleet, step: str) -> None:
+    scene = Scene(fleet)
+    fleet.cyborg.settings = attrs.evolve(fleet.cyborg.settings, lease=5)
+    job = fleet.cyborg.restore(scene.archive, ("/etc/hostname", "/etc/ssh"), to=scene.target)
+    fleet.cyborg.close()
+    argv = [f"sqlite:///{fleet.database}", fleet.folder / "seal.key", fleet.folder / "state", step]
+    done = subprocess.run([sys.executable, "-m", "tests.hosts.killed", *argv], timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    fleet.open()
+    between = scene.vault
+    assert between.next_passphrase is not None
+    assert between.passphrase == scene.learnt
+    changed = step in ("changed", "kept", "unwritten")
+    assert scene.opens(between.next_passphrase) == changed
+    assert scene.opens(between.passphrase) != changed
+    fleet.cyborg.work()
+    assert fleet.cyborg.jobs.get(job.id).finished
+    scene.is_settled()
+    scene.still_works()
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["not changed", "changed and not recorded"])
+def test_between_it_serves_everybody_and_the_controllers_look_settles_it(fleet: Fleet, changed: bool) -> None:
+    scene = Scene(fleet)
+    fleet.cyborg.settings = attrs.evolve(fleet.cyborg.settings, catalog=False)
+    if changed:
+        scene.change_by_hand()
+    else:
+        fleet.cyborg._store.vaults.promise(scene.archive.vault)
+    assert scene.opens(scene.vault.next_passphrase) == changed
+    # Everybody who has to do with the vault finds the one that opens it, and says so.
+    for job in (
+        *fleet.run(scene.policy, clients=["web1"]),
+        fleet.restore(scene.archive, ("/etc/hostname",), to=fleet.cyborg.clients.get("web1")),
+        fleet.restore(scene.archive, ("/etc/hostname",), destination=fleet.folder / "back"),
+        fleet.cyborg.finish(fleet.cyborg.prepare(fleet.cyborg.repositories.get("vault")))[0],
+    ):
+        assert job.status == "successful", fleet.said()
+        if job.kind != "prepare_repository":
+            assert ["not recorded yet" in warning for warning in job.warnings] == [True] * changed, fleet.said()
+    # A client's word settles nothing.
+    assert scene.vault.passphrase == scene.learnt
+    assert scene.vault.next_passphrase is not None
+    fleet.cyborg.settings = attrs.evolve(fleet.cyborg.settings, catalog=True)
+    [looked] = [job for job in fleet.cyborg.finish(fleet.cyborg.catalog("vault")) if job.vault == scene.vault.id]
+    assert (looked.status, looked.warnings) == ("successful", ()), fleet.said()
+    scene.is_settled()
+    scene.still_works()
+
+
+def test_a_change_that_cannot_be_made_is_a_warning_and_made_later(fleet: Fleet) -> None:
+    scene = Scene(fleet)
+    nas = fleet.hosts["nas"]
+    # The controller's key is not let in.
+    edit = "f=$(echo ~borg)/.ssh/authorized_keys; sed -i 's/--mode controller/--mode nobody/' $f"
+    nas.run(["sh", "-c", edit])
+    job = fleet.restore(scene.archive, ("/etc/hostname",), to=scene.target)
+    assert job.status == "successful", fleet.said()
+    [warning] = job.warnings
+    assert "catalog(repository)" in warning
+    assert any("was not changed" in line for line in fleet.cyborg.output(job)), fleet.said()
+    assert scene.vault.next_passphrase is not None
+    assert scene.opens(scene.learnt)
+    nas.run(["sh", "-c", edit.replace("controller/--mode nobody", "nobody/--mode controller")])
+    scene.is_closed()
+    # The next backup's listing does it.
+    fleet.run(scene.policy)
+    scene.is_settled()
+    scene.still_works()
+
+
+def test_a_restore_that_fails_changes_it_too_and_one_lent_in_between_says_what_to_do(fleet: Fleet) -> None:
+    scene = Scene(fleet, passphrase="one that serves all vaults")
+    failed = fleet.restore(scene.archive, ("/etc/none",), to=scene.target)
+    assert (failed.status, failed.error.code) == ("failed", "path_not_found"), fleet.said()
+    scene.is_settled()
+    assert any("has one of its own now" in warning for warning in failed.warnings), fleet.said()
+    # Changed, and nobody heard of it: the target is never told the passphrase that opens the vault then.
+    scene.learnt = scene.vault.passphrase
+    scene.change_by_hand()
+    again = fleet.restore(scene.archive, ("/etc/hostname",), to=scene.target)
+    assert (again.status, again.error.code) == ("failed", "wrong_passphrase"), fleet.said()
+    assert "restore again" in str(again.error)
+    scene.is_settled()
+    scene.learnt = scene.vault.passphrase
+    assert fleet.restore(scene.archive, ("/etc/hostname",), to=scene.target).status == "successful", fleet.said()
+    scene.is_settled()
     scene.still_works()
