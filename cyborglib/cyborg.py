@@ -24,7 +24,7 @@ from .events import E, Events, JobQueued, KitOutdated
 from .executor import Executor
 from .invitations import Invitation
 from .model import Archive, Client, Job, JobKind, Policy, Repository, Schedule, Settings, Variables, Vault
-from .model.client import check_key_line
+from .model.client import as_key_line, check_key_line
 from .model.fields import as_utc
 from .secret import Secret
 from .store import Queued, ReadShelf, Shelf, Store
@@ -233,11 +233,12 @@ class Cyborg:
     def trust(self, what: Client | Repository, fingerprint: str | None = None) -> Client | Repository:
         """Forget the host key pinned for a client or repository, or pin another one.
 
-        `fingerprint` is the new key itself, "ssh-ed25519 AAAA…", as `cat /etc/ssh/ssh_host_*_key.pub` shows
-        it on the host. Without one, the next connection takes the key from the user's known_hosts, or from
-        the network if the setting `first_contact` is "accept".
+        `fingerprint` is "SHA256:…", as `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints it on the host: the
+        next connection takes the key that has it, from the user's known_hosts or the network, and no other. Or
+        it is the new key itself, "ssh-ed25519 AAAA…". Without one, the next connection takes the key from the
+        user's known_hosts, or from the network if the setting `first_contact` is "accept".
         """
-        line = " ".join((fingerprint or "").split()[:2])
+        line = as_key_line(fingerprint or "")
         check_key_line(None, None, line)
         shelf: Any = self._store.clients if isinstance(what, Client) else self._store.repositories
         value: Client | Repository = shelf.observe(_key(what), host_key=line)

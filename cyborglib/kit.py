@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from .model import Client, Repository, Vault
+from .model.client import split_host_key
 from .sealing import encrypt_for_openssl
 from .secret import Secret, as_secret
 from .store import Store
@@ -94,9 +95,10 @@ def _vault(vault: Vault, repository: Repository, client: Client | None) -> Itera
         yield f"passphrase:  {vault.passphrase.reveal()}"
     if vault.next_passphrase is not None:
         yield f"     or, as a change is not settled:  {vault.next_passphrase.reveal()}"
-    if repository.host_key and not vault.where.local:
+    host_key, _fingerprint = split_host_key(repository.host_key)
+    if host_key and not vault.where.local:
         host, port = vault.where.host, vault.where.port
-        yield f"host key:    {host if port in (None, 22) else f'[{host}]:{port}'} {repository.host_key}"
+        yield f"host key:    {host if port in (None, 22) else f'[{host}]:{port}'} {host_key}"
     if vault.controller_key is not None:
         yield "ssh key, of the controller:"
         yield vault.controller_key.reveal().strip()

@@ -11,7 +11,7 @@ from ..errors import ErrorCode, JobError
 from ..executor import HostRun, Outcome
 from ..model.fields import as_utc
 from ..secret import Secret
-from .hosts import become_secrets, borg_variables, client_host, key_path
+from .hosts import become_secrets, borg_variables, client_host, key_path, unpinned
 from .rekeying import passphrases
 from .work import Assignment, Refused, Settlement, Work, refuse_suspect, refuse_unready
 
@@ -98,6 +98,7 @@ def assign(work: Work) -> Assignment:
                 "borg_expected_roots": dict(work.previous.roots) if work.previous else {},
             },
             secrets=tuple(secrets),
+            others=unpinned(repository, vault, work.settings),
             timeout=job.timeout,
         ),
         secrets=secrets,

@@ -18,7 +18,7 @@ from ..executor import HostRun, Outcome
 from ..model import Archive
 from ..secret import Secret
 from .exported import key_digest
-from .hosts import become_secrets, borg_variables, client_host, controller_host
+from .hosts import become_secrets, borg_variables, client_host, controller_host, unpinned
 from .rekeying import digest, passphrases, taken, told
 from .work import Assignment, Refused, Settlement, Work
 
@@ -69,6 +69,7 @@ def assign(work: Work) -> Assignment:
             host=host,
             variables=variables,
             secrets=tuple(secrets),
+            others=unpinned(work.repository, vault, work.settings),
             timeout=job.timeout,
         ),
         secrets=secrets,

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ErrorCode
-from ..executor import Host, HostRun, Outcome
+from ..executor import HostRun, Outcome
 from ..secret import Secret
 from . import lending
 from .catalog import controller_access, controller_folder
-from .hosts import become_secrets, borg_variables, client_host, controller_host, key_path, repository_host
+from .hosts import become_secrets, borg_variables, client_host, controller_host, key_path, repository_host, unpinned
 from .rekeying import digest, passphrases
 from .work import Assignment, Refused, Settlement, Work, refuse_unready
 
@@ -41,7 +41,7 @@ def assign(work: Work) -> Assignment:
     name = f"job-{job.id}"
     secrets: dict[str, Secret]
     playbook, lends = "restore", client is not None and elsewhere(work)
-    others: tuple[Host, ...] = ()
+    others = unpinned(repository, vault, work.settings)
     if client is not None:
         host = client_host(client, name, work.settings)
         variables = borg_variables(job, repository, vault, work.settings)

@@ -74,7 +74,7 @@ class Repository:
     id: int | None = observed()
     revision: int = observed(0)
     ready: bool = observed(False)
-    #: The pinned ssh host key of the repository's host; may be given to `add`.
+    #: The pinned ssh host key of the repository's host, or the fingerprint it must have; may be given to `add`.
     host_key: str = observed("", converter=as_key_line, validator=check_key_line)
     borg_version: str = observed("")
     facts: Variables = observed(None, converter=as_variables)
