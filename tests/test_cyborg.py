@@ -436,3 +436,31 @@ def test_the_key_is_changed_while_jobs_are_at_work(tmp_path: Path) -> None:
         assert list(again.vaults) == vaults
         assert all(vault.passphrase and vault.key_export and vault.controller_key for vault in again.vaults)
         assert [job.extra_vars for job in again.jobs if job.kind == "backup"] == [{"exclude": ["/etc/x"]}] * 2
+
+
+def test_a_vault_that_is_lent_has_its_next_passphrase_in_the_store_first(fleet: Callable[..., Fleet]) -> None:
+    between: list[cy.Vault] = []
+
+    def answer(job: cy.Job) -> cy.Outcome:
+        if job.kind == "restore":
+            between.append(it.cyborg.vaults.get(job.vault))
+        return cy.Outcome()
+
+    it = fleet(answer, clients=2)
+    [first, _other] = it.cyborg.run(it.policy)
+    [before, _] = it.cyborg.vaults
+    [job] = it.cyborg.finish([it.cyborg.restore(first.archives[0], to=it.clients[1])])
+    assert (job.status, job.warnings) == ("successful", ())
+    [lent] = between
+    assert lent.passphrase == before.passphrase
+    assert lent.next_passphrase not in (None, before.passphrase)
+    after = it.cyborg.vaults.get(before.id)
+    assert (after.passphrase, after.next_passphrase) == (lent.next_passphrase, None)
+    assert after.key_export not in (None, before.key_export)
+    assert [event.vault for event in it.told if isinstance(event, cy.VaultRekeyed)] == [before.id]
+    # Whoever asks for one that is there already gets that one.
+    promised = it.cyborg._store.vaults.promise(before.id)
+    assert it.cyborg._store.vaults.promise(before.id) == promised
+    # The next look of the controller settles it.
+    it.cyborg.finish(it.cyborg.catalog(it.repository))
+    assert it.cyborg.vaults.get(before.id).passphrase == promised.next_passphrase

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import attrs
@@ -67,7 +68,7 @@ class Scene:
         done = self.fleet.hosts["nas"].run(
             ["runuser", "-u", "borg", "--", "borg", "key", "change-passphrase", vault.where.path],
             env={
-                "HOME": "/tmp",
+                "BORG_BASE_DIR": "/tmp/by-hand",
                 "BORG_PASSPHRASE": vault.passphrase.reveal(),
                 "BORG_NEW_PASSPHRASE": vault.next_passphrase.reveal(),
             },
@@ -200,5 +201,31 @@ def test_a_restore_that_fails_changes_it_too_and_one_lent_in_between_says_what_t
     scene.is_settled()
     scene.learnt = scene.vault.passphrase
     assert fleet.restore(scene.archive, ("/etc/hostname",), to=scene.target).status == "successful", fleet.said()
+    scene.is_settled()
+    scene.still_works()
+
+
+def test_a_target_that_is_gone_once_it_was_let_in_is_let_in_no_more(fleet: Fleet) -> None:
+    scene = Scene(fleet)
+    job = fleet.cyborg.restore(scene.archive, to=scene.target)
+    web2 = fleet.hosts["web2"]
+
+    def cut() -> None:
+        end = time.monotonic() + 60
+        while scene.authorized() == scene.lines and time.monotonic() < end:
+            time.sleep(0.01)
+        web2.cut()
+        # Should Borg have been at work there already, it is asked how that went, for as long as it takes.
+        time.sleep(20)
+        web2.mend()
+
+    cutting = threading.Thread(target=cut)
+    cutting.start()
+    [ended] = fleet.cyborg.finish([job])
+    cutting.join()
+    assert ended.status == "failed", fleet.said()
+    assert ended.error.code in ("unreachable", "lost"), fleet.said()
+    assert scene.authorized() == scene.lines
+    scene.keys = scene.client_keys()  # The one made for the restore may lie there; it opens nothing.
     scene.is_settled()
     scene.still_works()
