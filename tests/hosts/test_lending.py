@@ -49,8 +49,8 @@ class Scene:
     def client_keys(self) -> str:
         return self.fleet.hosts["web2"].run(["ls", "/etc/cyborg/keys"]).stdout
 
-    def opens(self, passphrase: Secret | None) -> bool:
-        """True if a passphrase opens a thief's copy of the vault."""
+    def opens(self, passphrase: Secret | None, key: Secret | None = None) -> bool:
+        """True if a passphrase opens a thief's copy of the vault, into which an exported key may be put first."""
         assert passphrase is not None
         copy = self.fleet.folder / "stolen"
         subprocess.run(["rm", "-rf", str(copy)], check=True)
@@ -58,6 +58,9 @@ class Scene:
         subprocess.run(["cp", "-a", str(vault), str(copy)], check=True)
         env = {**os.environ, "BORG_PASSPHRASE": passphrase.reveal(), "BORG_BASE_DIR": str(self.fleet.folder / "thief")}
         env |= {"BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes", "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "no"}
+        if key is not None:
+            (self.fleet.folder / "borg.key").write_text(key.reveal())
+            subprocess.run(["borg", "key", "import", str(copy), str(self.fleet.folder / "borg.key")], env=env, check=True)
         done = subprocess.run(["borg", "list", "--short", str(copy)], env=env, capture_output=True, text=True)
         assert done.returncode == 0 or "passphrase" in done.stderr.lower(), done
         return done.returncode == 0
@@ -105,12 +108,15 @@ class Scene:
 
 def test_what_the_target_learnt_opens_nothing_afterwards(fleet: Fleet) -> None:
     scene = Scene(fleet)
+    export = scene.vault.key_export
     job = fleet.restore(scene.archive, ("/etc/hostname", "/etc/ssh"), to=scene.target)
     assert (job.status, job.warnings) == ("successful", ()), fleet.said()
     scene.is_settled()
     assert [event.vault for event in fleet.told if isinstance(event, cy.VaultRekeyed)] == [scene.archive.vault]
     reasons = [event.reason for event in fleet.told if isinstance(event, cy.KitOutdated)]
     assert "older than the newest vault or passphrase" in reasons[-1]
+    # What an older kit is still good for, as docs/recovery.md and docs/threat-model.md say.
+    assert scene.opens(scene.learnt, export)
     scene.still_works()
 
 
