@@ -60,7 +60,8 @@ class Scene:
         env |= {"BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes", "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "no"}
         if key is not None:
             (self.fleet.folder / "borg.key").write_text(key.reveal())
-            subprocess.run(["borg", "key", "import", str(copy), str(self.fleet.folder / "borg.key")], env=env, check=True)
+            argv = ["borg", "key", "import", str(copy), str(self.fleet.folder / "borg.key")]
+            subprocess.run(argv, env=env, check=True)
         done = subprocess.run(["borg", "list", "--short", str(copy)], env=env, capture_output=True, text=True)
         assert done.returncode == 0 or "passphrase" in done.stderr.lower(), done
         return done.returncode == 0
