@@ -69,15 +69,19 @@ class Database:
         """
         assert self._current is not None, "what is sealed is written in a transaction"
         if not self._local.sealing:
-            query = text("SELECT value FROM cyborg_meta WHERE name = 'key_id'")
-            now = self._current.execute(query).scalar_one_or_none()
-            if now != self.sealer.key_id:
-                raise WrongKey(
-                    f"another process has given this database a new key ({now}; here it is {self.sealer.key_id}): "
-                    "close it here, and open it again with that key. Nothing was written"
-                )
+            self.check_key(self._current)
             self._local.sealing = True
         return self.sealer
+
+    def check_key(self, connection: Connection) -> None:
+        """Raise `WrongKey` if the database is not sealed with our key any more."""
+        query = text("SELECT value FROM cyborg_meta WHERE name = 'key_id'")
+        now = connection.execute(query).scalar_one_or_none()
+        if now != self.sealer.key_id:
+            raise WrongKey(
+                f"another process has given this database a new key ({now}; here it is {self.sealer.key_id}): close it "
+                "here, and open it again with that key. Nothing was written"
+            )
 
     def close(self) -> None:
         """Give back the connections, if they are ours and not a host application's."""

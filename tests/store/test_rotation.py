@@ -215,6 +215,11 @@ def test_others_who_have_it_open_write_nothing_and_take_nothing(empty_url: str) 
         other.clients.add(Client("web2", become_password="lost"))
     with pytest.raises(WrongKey, match=sentence):
         other.jobs.claim("late", limit=1, now=other._database.clock(), lease=60)
+    # Nor does it take what it cannot read for nothing, as if there were no clients.
+    with pytest.raises(WrongKey, match=sentence):
+        other.clients.get(1)
+    with pytest.raises(WrongKey, match=sentence):
+        list(other.clients)
     with pytest.raises(WrongKey, match=sentence):
         other.rotate(Sealer.generate_key())
     other.close()
