@@ -19,15 +19,15 @@ from sqlalchemy import Engine as Database
 from . import content, invitations, kit, launching, restoring
 from .engine import Engine
 from .engine.recording import told
-from .errors import Invalid, TimedOut
+from .errors import Invalid, StoreError, TimedOut
 from .events import E, Events, JobQueued, KitOutdated
 from .executor import Executor
 from .invitations import Invitation
 from .model import Archive, Client, Job, JobKind, Policy, Repository, Schedule, Settings, Variables, Vault
 from .model.client import as_key_line, check_key_line
-from .model.fields import as_utc
+from .model.fields import as_utc, shown
 from .secret import Secret
-from .store import Queued, ReadShelf, Shelf, Store
+from .store import Queued, ReadOnly, ReadShelf, Shelf, Store
 from .timetable import Timetable
 
 #: Seconds between two looks at the store for jobs that others work.
@@ -59,12 +59,13 @@ class Cyborg:
         key: str | Sequence[str] | Path | None = None,
         executor: Executor | None = None,
         clock: Callable[[], datetime] | None = None,
-        roles_path: Sequence[str | Path] = (),
+        roles_path: str | Path | Sequence[str | Path] = (),
         state_dir: str | Path | None = None,
         migrate: bool = True,
     ) -> None:
         self._clock = clock or _now
-        self._roles_path = tuple(Path(path) for path in roles_path)
+        folders = [roles_path] if isinstance(roles_path, str | Path) else roles_path
+        self._roles_path = tuple(Path(path) for path in folders)
         self._state_dir = Path(state_dir) if state_dir else platformdirs.user_state_path("cyborglib")
         self._given = executor
         self._events = Events()
@@ -89,11 +90,11 @@ class Cyborg:
         #: What is backed up, for whom, where to and when.
         self.policies: Shelf[Policy] = self._store.policies
         #: What was and will be done; changed by verbs only.
-        self.jobs: ReadShelf[Job] = self._store.jobs
+        self.jobs: ReadShelf[Job] = ReadOnly(self._store.jobs)
         #: What backups left in vaults; changed by jobs only.
-        self.archives: ReadShelf[Archive] = self._store.archives
+        self.archives: ReadShelf[Archive] = ReadOnly(self._store.archives)
         #: The Borg repositories; changed by jobs only.
-        self.vaults: ReadShelf[Vault] = self._store.vaults
+        self.vaults: ReadShelf[Vault] = ReadOnly(self._store.vaults)
 
     @property
     def settings(self) -> Settings:
@@ -102,7 +103,20 @@ class Cyborg:
 
     @settings.setter
     def settings(self, value: Settings) -> None:
+        if isinstance(value, Settings) and value.controller_account and self._given is None:
+            self._check_account(value.controller_account)
         self._store.settings = value
+
+    def _check_account(self, name: str) -> None:
+        """Raise `Invalid` for an account that is new in the settings and will not do on this machine."""
+        from .ansible.accounts import problem
+
+        try:
+            known = self._store.settings.controller_account
+        except StoreError:  # What is there cannot be used, and others are just being assigned.
+            known = ""
+        if name != known and (why := problem(name)):
+            raise Invalid(f"controller_account: {why}")
 
     # Events
 
@@ -139,6 +153,8 @@ class Cyborg:
         `update` brings Borg on a client to the newest its packages offer.
         """
         store = self._store
+        if not isinstance(update, bool):
+            raise Invalid(f"update must be True or False, not {shown(update)}")
         if isinstance(what, Client):
             client = store.clients.get(what.id if what.id is not None else what.hostname)
             return list(self._queued(lambda: launching.prepare_client(store, client, update=update)))
@@ -186,7 +202,7 @@ class Cyborg:
         What is there becomes confirmed; if anything of ours is missing or was replaced, the job fails with
         `archives_vanished` and the vault is suspect.
         """
-        found = self._store.repositories.get(_key(repository))
+        found = self._store.repositories.get(_key(repository, Repository))
         return list(self._queued(lambda: launching.catalog(self._store, found)))
 
     def relaunch(self, job: Job | int) -> list[Job]:
@@ -194,7 +210,7 @@ class Cyborg:
 
         Raises `Invalid` for a job that has not ended.
         """
-        old = self._store.jobs.get(_key(job))
+        old = self._store.jobs.get(_key(job, Job))
         if not old.finished:
             raise Invalid(f"job {old.id} has not ended yet ({old.status}); cancel it first, or wait for it")
         if old.kind is JobKind.BACKUP and old.policy is not None and old.client is not None:
@@ -209,7 +225,7 @@ class Cyborg:
 
         Raises `InvalidTransition` for one that has ended.
         """
-        number = self._store.jobs.get(_key(job)).id or 0
+        number = self._store.jobs.get(_key(job, Job)).id or 0
         with self._engine.committing() as events:
             events.extend(told(self._store.jobs.cancel(number)))
         self._engine.cancel(number)
@@ -223,12 +239,12 @@ class Cyborg:
         (archives with `missing_at`): later listings go on warning of it, but make the vault suspect for
         further losses only. So bring back first what can be brought back, and see that `catalog` succeeds.
         """
+        if not isinstance(ready, bool):
+            raise Invalid(f"ready must be True or False, not {shown(ready)}")
         if isinstance(what, Vault):
             changes: dict[str, Any] = {"ready": ready, **({"suspect": ""} if ready else {})}
-            return self._store.vaults.observe(_key(what), **changes)
-        shelf: Any = self._store.clients if isinstance(what, Client) else self._store.repositories
-        value: Client | Repository = shelf.observe(_key(what), ready=ready)
-        return value
+            return self._store.vaults.observe(_key(what, Vault), **changes)
+        return self._observe(what, ready=ready)
 
     def trust(self, what: Client | Repository, fingerprint: str | None = None) -> Client | Repository:
         """Forget the host key pinned for a client or repository, or pin another one.
@@ -238,17 +254,18 @@ class Cyborg:
         it is the new key itself, "ssh-ed25519 AAAA…". Without one, the next connection takes the key from the
         user's known_hosts, or from the network if the setting `first_contact` is "accept".
         """
-        line = as_key_line(fingerprint or "")
+        line = "" if fingerprint is None else as_key_line(fingerprint)
+        if fingerprint is not None and not line:
+            raise Invalid("the fingerprint is empty; leave it out to forget the key that is pinned")
         check_key_line(None, None, line)
-        shelf: Any = self._store.clients if isinstance(what, Client) else self._store.repositories
-        value: Client | Repository = shelf.observe(_key(what), host_key=line)
-        return value
+        return self._observe(what, host_key=line)
 
     def invite(self, what: Client | Repository) -> Invitation:
         """A one-time token with which a preparation run by hand may say that the object is ready."""
+        _only(what, Client, Repository)
         return invitations.invite(self._store, what, self._clock())
 
-    def confirm(self, token: str) -> Client | Repository:
+    def confirm(self, token: Secret | str) -> Client | Repository:
         """Take a token back: its object is ready. Raises `Invalid` for one that is used, late or unknown."""
         return invitations.confirm(self._store, token, self._clock())
 
@@ -332,10 +349,10 @@ class Cyborg:
         """
         self._engine.may_work("finish")
         told = self._kit_is_fresh()
-        wanted = [_key(job) for job in jobs]
+        wanted = _keys(jobs)
         # With a backup goes what follows it; what else waits for a shared preparation is somebody else's.
         backups = launching.of_kind(self._store.jobs.many(wanted), JobKind.BACKUP)
-        followers = self._store.jobs.with_followers(map(_key, backups))
+        followers = self._store.jobs.with_followers(_keys(backups))
         left = self._store.jobs.with_needs({*wanted, *followers})
 
         def still() -> set[int]:
@@ -350,7 +367,7 @@ class Cyborg:
     def wait(self, jobs: Iterable[Job | int], timeout: float | None = None) -> list[Job]:
         """Watch until some jobs have ended; gives them as they ended. Works nothing itself. Raises `TimedOut`."""
         self._engine.may_work("wait")
-        wanted = [_key(job) for job in jobs]
+        wanted = _keys(jobs)
         end = time.monotonic() + (math.inf if timeout is None else timeout)
         while self._store.jobs.left(wanted):
             if time.monotonic() >= end:
@@ -360,7 +377,7 @@ class Cyborg:
 
     def output(self, job: Job | int) -> list[str]:
         """The lines that a job said."""
-        return self._store.jobs.output_of(_key(job))
+        return self._store.jobs.output_of(_key(job, Job))
 
     def close(self) -> None:
         """Give back connections and folders. Nothing at work is canceled: the next engine takes it over."""
@@ -387,11 +404,13 @@ class Cyborg:
         launched_by: str = "call",
     ) -> list[Job]:
         store = self._store
-        found = store.policies.get(_key(policy))
+        found = store.policies.get(_key(policy, Policy))
         merged = {**found.extra_vars, **Variables(extra_vars)}
         checked = content.check_extra_vars(found.type, merged, self._roles_path)
         wanted = [clients] if isinstance(clients, Client | int | str) else clients
-        members = None if wanted is None else [store.clients.get(_key(client)) for client in wanted]
+        if wanted is not None and not isinstance(wanted, Iterable):
+            raise Invalid(f"clients must be a list of clients, not {shown(wanted)}")
+        members = None if wanted is None else [store.clients.get(_key(client, Client)) for client in wanted]
         return self._queued(
             lambda: launching.launch(
                 store, found, members, extra_vars=checked, launched_by=launched_by, now=self._clock()
@@ -406,6 +425,13 @@ class Cyborg:
             events.extend(told(jobs.new))  # skipped at once, as what they were to wait for had failed
         self._engine.tell()
         return jobs
+
+    def _observe(self, what: Client | Repository, **fields: Any) -> Client | Repository:
+        """Write what the library knows of a client or repository. Ids alone do not say which of both is meant."""
+        _only(what, Client, Repository)
+        if isinstance(what, Client):
+            return self._store.clients.observe(_key(what, Client), **fields)
+        return self._store.repositories.observe(_key(what, Repository), **fields)
 
     def _found(self, wanted: Sequence[int]) -> list[Job]:
         found = {job.id: job for job in self._store.jobs.many(wanted)}
@@ -444,12 +470,29 @@ class Cyborg:
         return reason
 
 
-def _key(value: Any) -> Any:
-    """What a shelf is asked for: the id of an object, else an id or name as it is."""
-    if isinstance(value, Job | Client | Policy | Repository | Archive | Vault):
-        if value.id is None:
-            raise Invalid(
-                f"this {type(value).__name__.lower()} has no id yet: add it first, and use what `add` gives back"
-            )
-        return value.id
+def _key(value: Any, kind: type[Any]) -> Any:
+    """What the shelf of a class is asked for: the id of an object of that class, else an id or name as it is."""
+    if isinstance(value, kind):
+        found: int | None = value.id
+        if found is None:
+            raise Invalid(f"this {kind.__name__.lower()} has no id yet: add it first, and use what `add` gives back")
+        return found
+    # An object of another class must not act on whatever has its id here.
+    if isinstance(value, bool) or not isinstance(value, int if kind is Job else int | str):
+        raise Invalid(f"{shown(value)} is not a {kind.__name__.lower()}: give one, or its id")
     return value
+
+
+def _keys(jobs: Iterable[Job | int] | Job | int) -> list[int]:
+    """The ids of jobs; of one, where one was given."""
+    if isinstance(jobs, Job | int):
+        jobs = [jobs]
+    if not isinstance(jobs, Iterable):
+        raise Invalid(f"give a list of jobs, not {shown(jobs)}")
+    return [_key(job, Job) for job in jobs]
+
+
+def _only(value: object, *kinds: type[Any]) -> None:
+    if not isinstance(value, kinds):
+        wanted = " or a ".join(kind.__name__.lower() for kind in kinds)
+        raise Invalid(f"{shown(value)} is not a {wanted}: give the object itself, as an id does not say what it is of")

@@ -133,6 +133,7 @@ class ErrorCode(enum.StrEnum):
     HOSTILE_ANSWER = "hostile_answer"
     BAD_ARGUMENTS = "bad_arguments"
     TIMEOUT = "timeout"
+    LIMIT_REACHED = "limit_reached"
     CANCELED = "canceled"
     LOST = "lost"
     UNPARSABLE = "unparsable"

@@ -144,6 +144,8 @@ class Events:
             raise TypeError(f"{kind!r} is not an event class; use one like cyborglib.JobFailed, or Event for all")
 
         def register(listener: Callable[[E], object]) -> Callable[[E], object]:
+            if not callable(listener):
+                raise TypeError(f"{listener!r} cannot be called, so it cannot listen")
             self._listeners = (*self._listeners, (kind, listener))
             return listener
 

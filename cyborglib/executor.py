@@ -27,6 +27,8 @@ class Host:
 
     name: str
     local: bool = False
+    #: The account of this machine, with fewer rights, that root works as here; "" for the one that runs the library.
+    account: str = ""
     address: str = ""
     port: int | None = None
     user: str | None = None

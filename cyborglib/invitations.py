@@ -39,6 +39,8 @@ def confirm(store: Store, token: Secret | str, now: datetime) -> Client | Reposi
     """Take a token back, once, and set its object ready. Nothing else is taken from the one who brings it:
     the next job looks at everything itself. Raises `Invalid`."""
     text = token.reveal() if isinstance(token, Secret) else token
+    if not isinstance(text, str):
+        raise Invalid(f"a token is a text, not a {type(text).__name__}")
     with store.transaction():
         found = store.invitations.consume(_hash(text), now)
         if found is None:
@@ -54,4 +56,4 @@ def _kind(what: Client | Repository) -> str:
 
 
 def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

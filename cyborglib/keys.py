@@ -98,17 +98,26 @@ def write_key_file(path: Path, key: str) -> None:
 def _given(key: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:
     if isinstance(key, os.PathLike):
         return read_key_file(Path(key))
+    if isinstance(key, bytes) or not isinstance(key, str | Sequence):
+        raise Invalid(f"key= is a text, a path or a list of texts, not a {type(key).__name__}")
     if not isinstance(key, str):
         return _checked(list(key), "key=")
     try:
         return _checked([key], "key=")
     except Invalid:
-        if Path(key).is_file():
+        if _is_file(key):
             return read_key_file(Path(key))
         raise Invalid(
             "key= is neither a Fernet key (44 letters of URL-safe base64) nor the path of a file that exists; "
             "`Sealer.generate_key()` of cyborglib.sealing makes one"
         ) from None
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:
+        return False  # Too long for a name: a key with a slip in it, which the system's own error would show.
 
 
 def _checked(keys: Sequence[str], where: str) -> tuple[str, ...]:

@@ -21,9 +21,9 @@ OPEN = "openssl enc -d -aes-256-cbc -pbkdf2 -iter 600000 -in KIT -out kit.txt"
 
 def write(store: Store, path: Path, passphrase: Secret | str | None, now: datetime) -> Path:
     """Write the kit to a file, 0600, as a whole; encrypted if there is a passphrase. Gives the file's path."""
-    data = text(store, now).encode()
     secret = as_secret(passphrase)
-    if secret:
+    data = text(store, now).encode()
+    if secret is not None:  # an empty one is refused: it is a variable that was not set, not the wish for plain text
         data = encrypt_for_openssl(data, secret)
     path = path.expanduser().absolute()
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -62,7 +62,7 @@ def text(store: Store, now: datetime) -> str:
     repositories = {repository.id: repository for repository in store.repositories}
     parts = list(_preface(now))
     for vault in store.vaults:
-        if vault.ready:
+        if vault.borg_id:  # one that was said not to be ready holds archives all the same
             parts += _vault(vault, repositories[vault.repository], clients.get(vault.client) if vault.client else None)
     return "\n".join(parts) + "\n"
 
@@ -73,7 +73,7 @@ def _preface(now: datetime) -> Iterator[str]:
     yield ""
     yield "To restore, on any machine with BorgBackup 1.2 or later and ssh:"
     yield "  1. Put the lines from BEGIN to END of a vault's ssh key into a file, chmod 600, what stands behind"
-    yield "     \"host key:\" into another, and with their full paths:"
+    yield '     "host key:" into another, and with their full paths:'
     yield "     export BORG_RSH='ssh -i KEY_FILE -o IdentitiesOnly=yes -o UserKnownHostsFile=HOST_KEY_FILE'"
     yield "     (not for a folder; if the key was removed, log in to the repository's host in any other way)."
     yield "  2. export BORG_PASSPHRASE='…' with the vault's passphrase."

@@ -66,6 +66,14 @@ def _path(place: str, value: Any, secret: bool) -> Any:
         raise _wrong(place, "a whole path on the client, from / on", value, secret)
     if ".." in value.split("/"):
         raise _wrong(place, "a path without '..'", value, secret)
+    return _utf8(place, value, secret)
+
+
+def _utf8(place: str, value: str, secret: bool) -> str:
+    """Borg keeps its arguments in each archive, as UTF-8, and cannot make one of anything else."""
+    if any("\ud800" <= letter <= "\udfff" for letter in value):
+        meant = "UTF-8, as Borg takes no other (name a folder above it, or a pattern that fits)"
+        raise _wrong(place, meant, value, secret)
     return value
 
 
@@ -86,12 +94,13 @@ def _exclude(place: str, value: Any, _secret: bool) -> Any:
         raise Invalid(f"{place} has the style {style!r}; styles are {', '.join(STYLES)}")
     if not isinstance(pattern, str) or not pattern:
         raise Invalid(f"{place} has the pattern {pattern!r}; a pattern is a text")
+    _utf8(f"the pattern of {place}", pattern, False)
     if style == "path":
         _path(f"the pattern of {place}", pattern, False)
     if style == "regex":
         try:
             re.compile(pattern)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise Invalid(f"{place} has the regular expression {pattern!r}, which is wrong: {error}") from error
     return value
 

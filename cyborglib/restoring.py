@@ -127,6 +127,8 @@ def _truth(what: str, value: object) -> bool:
 
 
 def _options(options: Mapping[str, Any] | None) -> dict[str, bool]:
+    if options is not None and not isinstance(options, Mapping):
+        raise Invalid(f"options must be a mapping of {', '.join(OPTIONS)}, not {shown(options)}")
     for name, value in (options or {}).items():
         if name not in OPTIONS:
             raise Invalid(f"restore takes no option {shown(name)}; known are {', '.join(OPTIONS)}")

@@ -32,6 +32,8 @@ __all__ = [
 
 #: What `encrypt_for_openssl` and the `openssl enc` that opens it must agree on.
 PBKDF2_ITERATIONS = 600_000
+#: Bytes of a passphrase that `openssl` reads; a longer one would seal what it cannot open.
+LONGEST_PASSPHRASE = 1023
 
 _LONGEST_KEY_LINE = 4096
 _CLIENT_KEYS = (
@@ -264,10 +266,16 @@ def encrypt_for_openssl(data: bytes, passphrase: Secret) -> bytes:
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
     text = passphrase.reveal()
-    if not text or "\n" in text or "\x00" in text:
-        raise Invalid("the passphrase must be one line that is not empty: openssl reads one line")
+    try:
+        typed = text.encode()
+    except UnicodeEncodeError:  # half a character; the error itself would carry the passphrase
+        typed = b""
+    if not typed or "\n" in text or "\x00" in text or len(typed) > LONGEST_PASSPHRASE:
+        raise Invalid(
+            f"the passphrase must be one line of 1 to {LONGEST_PASSPHRASE} bytes: openssl reads no more of it"
+        )
     salt = os.urandom(8)
-    derived = hashlib.pbkdf2_hmac("sha256", text.encode(), salt, PBKDF2_ITERATIONS, 48)
+    derived = hashlib.pbkdf2_hmac("sha256", typed, salt, PBKDF2_ITERATIONS, 48)
     padder = padding.PKCS7(128).padder()
     padded = padder.update(data) + padder.finalize()
     encryptor = Cipher(algorithms.AES256(derived[:32]), modes.CBC(derived[32:])).encryptor()

@@ -464,3 +464,88 @@ def test_a_vault_that_is_lent_has_its_next_passphrase_in_the_store_first(fleet: 
     # The next look of the controller settles it.
     it.cyborg.finish(it.cyborg.catalog(it.repository))
     assert it.cyborg.vaults.get(before.id).passphrase == promised.next_passphrase
+
+
+def test_an_empty_passphrase_never_makes_a_kit_of_plain_text(fleet, tmp_path):
+    it = fleet()
+    it.cyborg.run(it.policy)
+    for passphrase in ("", "two\nlines", "\ud800", "x" * 1024):
+        with pytest.raises(cy.Invalid, match="passphrase"):
+            it.cyborg.recovery_kit(tmp_path / "kit", passphrase)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_vault_that_was_said_not_to_be_ready_is_in_the_kit(fleet, tmp_path):
+    it = fleet()
+    it.cyborg.run(it.policy)
+    vault = it.cyborg.set_ready(it.cyborg.vaults.get(1), False)
+    assert vault.borg_id in it.cyborg.recovery_kit(tmp_path / "kit").read_text()
+
+
+@pytest.mark.parametrize(
+    "verb", ["launch", "run", "prepare", "catalog", "relaunch", "cancel", "set_ready", "trust", "invite", "output"]
+)
+def test_an_object_of_another_class_never_acts_on_what_has_its_id(fleet, verb):
+    it = fleet()
+    it.cyborg.run(it.policy)
+    key = f"ssh-ed25519 {'A' * 68}"
+    it.cyborg.trust(it.repository, key)
+    all_of_them = [it.cyborg.clients, it.cyborg.repositories, it.cyborg.policies, it.cyborg.archives, it.cyborg.vaults]
+    objects = [shelf.get(1) for shelf in [*all_of_them, it.cyborg.jobs]]
+    takes = {
+        "launch": cy.Policy, "run": cy.Policy, "prepare": cy.Client | cy.Repository, "catalog": cy.Repository,
+        "relaunch": cy.Job, "cancel": cy.Job, "set_ready": cy.Client | cy.Repository | cy.Vault,
+        "trust": cy.Client | cy.Repository, "invite": cy.Client | cy.Repository, "output": cy.Job,
+    }[verb]  # fmt: skip
+    before = list(it.cyborg.jobs)
+    for wrong in [one for one in objects if not isinstance(one, takes)] + [None, True, 1.5, [], object()]:
+        with pytest.raises(cy.Invalid):
+            getattr(it.cyborg, verb)(wrong)
+    assert list(it.cyborg.jobs) == before
+    assert it.cyborg.repositories.get(1).host_key == key
+
+
+def test_values_of_a_wrong_type_are_refused_in_words(fleet):
+    it = fleet()
+    it.cyborg.run(it.policy)
+    web1 = it.clients[0]
+    for call in (
+        lambda: it.cyborg.set_ready(web1, "yes"), lambda: it.cyborg.prepare(web1, update="yes"),
+        lambda: it.cyborg.trust(web1, 3), lambda: it.cyborg.trust(web1, ""), lambda: it.cyborg.confirm(None),
+        lambda: it.cyborg.launch(it.policy, 1.5), lambda: it.cyborg.restore(1, options=["force"]),
+        lambda: it.cyborg.finish(None), lambda: it.cyborg.wait(["x"]), lambda: it.cyborg.clients.find(id="x"),
+    ):  # fmt: skip
+        with pytest.raises(cy.Invalid):
+            call()
+    with pytest.raises(cy.NotFound):
+        it.cyborg.clients.get("half a \ud800")
+    with pytest.raises(TypeError):
+        it.cyborg.on(cy.JobFailed)("nothing to call")
+
+
+def test_finish_and_wait_take_one_job_as_well(fleet):
+    it = fleet()
+    (job,) = it.cyborg.launch(it.policy)
+    assert [one.status for one in it.cyborg.finish(job)] == ["successful"]
+    assert [one.status for one in it.cyborg.wait(job.id)] == ["successful"]
+
+
+@pytest.mark.parametrize("shelf", ["jobs", "archives", "vaults"])
+def test_what_jobs_alone_write_cannot_be_changed_or_removed(fleet, shelf):
+    it = fleet()
+    it.cyborg.run(it.policy)
+    kept = getattr(it.cyborg, shelf)
+    for verb in ("add", "replace", "remove", "observe"):
+        assert not hasattr(kept, verb)
+    assert list(kept) == kept.find() == kept.many(range(1, len(kept) + 1))
+    assert 1 in kept
+    assert kept.get(1).id == 1
+
+
+def test_one_folder_of_roles_is_not_taken_for_its_letters(tmp_path):
+    specs = tmp_path / "policy_mine" / "meta" / "argument_specs.yml"
+    specs.parent.mkdir(parents=True)
+    specs.write_text("argument_specs:\n  main:\n    short_description: Mine\n    options: {}\n")
+    with cy.Cyborg("sqlite://", executor=FakeExecutor(), roles_path=str(tmp_path)) as cyborg:
+        repository = cyborg.repositories.add(cy.Repository("vault", "/srv/borg"))
+        assert cyborg.policies.add(cy.Policy("mine", "mine", repository)).type == "mine"

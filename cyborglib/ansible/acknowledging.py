@@ -46,5 +46,5 @@ class Acknowledging:
 
 def _account(host: Host) -> str:
     """Another account on the same host has an agent folder of its own."""
-    reached = ("local",) if host.local else (destination(host), host.port, host.user, host.key_of)
+    reached = ("local", host.account) if host.local else (destination(host), host.port, host.user, host.key_of)
     return repr((*reached, host.become, host.become_user))

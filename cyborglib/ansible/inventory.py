@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import ExecutorError
 from ..executor import Host, HostRun, Run
 from .ssh import Pins, destination, ssh_arguments
+from .texts import carried
 
 JOBS, OTHERS = "cyborg_jobs", "cyborg_others"
 #: Only these characters are safe inside one of ssh_args' words, which Ansible splits like a shell.
@@ -30,11 +31,11 @@ _OURS = frozenset(
 
 
 def unsafe(value: Any) -> Any:
-    """A value whose texts, at any depth, stay what they are whatever braces are in them."""
+    """A value whose texts, at any depth, stay what they are whatever braces or half characters are in them."""
     if isinstance(value, str):
-        return {"__ansible_unsafe": value}
+        return {"__ansible_unsafe": carried(value)}
     if isinstance(value, Mapping):
-        return {str(key): unsafe(item) for key, item in value.items()}
+        return {carried(str(key)): unsafe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [unsafe(item) for item in value]
     return value
@@ -92,6 +93,8 @@ def _reached(host: Host, pins: Pins, connect_timeout: int, asking: list[HostRun]
         found["ansible_become_password"] = f"{{{{ lookup('cyborg.backup.secret', '{name}', jobs={jobs}) }}}}"
     if host.local:
         found["ansible_connection"] = "ansible.builtin.local"
+        if host.account:
+            found["cyborg_account"] = unsafe(host.account)
     else:
         found |= {
             "ansible_connection": "ansible.builtin.ssh",

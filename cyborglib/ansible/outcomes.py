@@ -68,7 +68,10 @@ def _archive(value: object) -> ArchiveMade:
     borg_id = told.get("borg_id")
     if not isinstance(borg_id, str) or not _ID.fullmatch(borg_id):
         raise HostileAnswer(f"{harmless(borg_id, 80)!r} is not the id of an archive")
-    roots = tuple((harmless(root), harmless(system)) for root, system in _list(told.get("roots", []), 10_000))
+    # One whose path cannot be kept as it is would be missed by the next backup, under a name that nothing has.
+    roots = tuple(
+        (root, harmless(system)) for root, system in _list(told.get("roots", []), 10_000) if root == harmless(root)
+    )
     return ArchiveMade(
         name=harmless(told.get("name", ""), 300), borg_id=borg_id, stats=as_stats(told.get("stats", {})), roots=roots
     )

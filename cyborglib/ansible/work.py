@@ -15,7 +15,7 @@ from attrs import evolve
 from ..content import playbook_path
 from ..errors import ErrorCode, ExecutorError, JobError
 from ..executor import Control, Host, HostRun, Outcome, Run
-from . import first_keys
+from . import accounts, first_keys
 from .acknowledging import Acknowledging
 from .failures import classify
 from .folders import write_private
@@ -82,7 +82,7 @@ class Work:
     # -- before --------------------------------------------------------------------------------------------
 
     def _with_keys(self) -> Run:
-        """The run, each host with a pinned key; jobs whose host has none have failed."""
+        """The run, each host with a pinned key; jobs whose host has none, or not the account for them, have failed."""
         wanted: dict[str, tuple[HostRun, Host]] = {}
         for work in self._run.hosts:
             for host in (work.host, *work.others):
@@ -100,6 +100,8 @@ class Work:
         kept = []
         for work in self._run.hosts:
             errors = [refused[host.name] for host in (work.host, *work.others) if host.name in refused]
+            if work.host.account and (why := accounts.problem(work.host.account)):
+                errors.append(JobError(ErrorCode.UNSUPPORTED, f"The setting controller_account does not do: {why}."))
             if errors:
                 self._ledger.end(work.job, Outcome(error=errors[0]))
             else:

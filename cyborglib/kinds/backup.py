@@ -92,7 +92,7 @@ def assign(work: Work) -> Assignment:
                 "borg_timestamp": work.now.strftime("%Y-%m-%dT%H:%M:%S"),
                 "borg_compression": policy.compression,
                 "borg_upload_ratelimit": client.bandwidth_limit or 0,
-                "borg_ssh_key": key_path(client, repository, vault),
+                "borg_ssh_key": key_path(client, vault),
                 # Its own files cache: others' runs into the same vault would age its entries away.
                 "borg_files_cache_suffix": f"policy-{policy.id}",
                 "borg_expected_roots": dict(work.previous.roots) if work.previous else {},

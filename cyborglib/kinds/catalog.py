@@ -1,8 +1,8 @@
 """The controller's own look into a vault: are our archives there, with our ids, and under our key?
 
 A client's word that it made a backup is not enough, and a client with an append-only key can still hide
-archives or change the vault's key. Borg runs on the controller, with the controller's key; for a vault in a
-folder of a client, on that client.
+archives or change the vault's key. Borg runs on the controller (see `controller`), with the controller's key;
+for a vault in a folder of a client, on that client.
 """
 
 from __future__ import annotations
@@ -17,31 +17,13 @@ from ..events import VaultSuspected
 from ..executor import HostRun, Outcome
 from ..model import Archive
 from ..secret import Secret
+from .controller import explained, listing
 from .exported import key_digest
-from .hosts import become_secrets, borg_variables, client_host, controller_host, unpinned
+from .hosts import become_secrets, borg_variables, client_host, unpinned
 from .rekeying import digest, passphrases, taken, told
 from .work import Assignment, Refused, Settlement, Work
 
 DOCS = "docs/append-only.md says what that means and how they come back"
-
-
-def controller_folder(work: Work) -> str:
-    """Where Borg on the controller remembers what it knows of the vault."""
-    assert work.vault is not None
-    return f"{work.state_dir}/borg/vault-{work.vault.id}"
-
-
-def controller_access(work: Work) -> tuple[dict[str, Any], dict[str, Secret]]:
-    """How Borg on the controller reaches the vault: variables, and secrets."""
-    vault, repository = work.vault, work.repository
-    assert vault is not None
-    assert repository is not None
-    variables = borg_variables(work.job, repository, vault, work.settings)
-    variables |= {"borg_ssh_key": "", "borg_base_dir": controller_folder(work)}
-    secrets = passphrases(vault)
-    if repository.managed and vault.controller_key is not None:
-        secrets["ssh_key"] = vault.controller_key
-    return variables, secrets
 
 
 def assign(work: Work) -> Assignment:
@@ -57,8 +39,7 @@ def assign(work: Work) -> Assignment:
         variables = {**borg_variables(job, work.repository, vault, work.settings), "borg_ssh_key": ""}
         secrets = become_secrets(work.client) | passphrases(vault)
     else:
-        host = controller_host(name)
-        variables, secrets = controller_access(work)
+        host, variables, secrets = listing(work, name)
     variables["borg_key_sha256"] = digest(vault)
     return Assignment(
         playbook="catalog",
@@ -95,7 +76,7 @@ def _settled(work: Work, outcome: Outcome) -> Settlement:
     if outcome.error is not None:
         if outcome.error.code in (ErrorCode.VAULT_KEY_CHANGED, ErrorCode.VAULT_ID_CHANGED):
             return _suspect(work, outcome.error)
-        return Settlement(error=outcome.error, warnings=outcome.warnings)
+        return Settlement(error=explained(work, outcome.error), warnings=outcome.warnings)
     if changed := _changed(work, outcome.facts):
         return _suspect(work, changed)
     listed = outcome.facts.get("archives")

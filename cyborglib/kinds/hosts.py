@@ -39,9 +39,9 @@ def client_host(client: Client, name: str, settings: Settings) -> Host:
     )
 
 
-def controller_host(name: str) -> Host:
-    """The machine this library runs on, as the account that runs it."""
-    return Host(name=name, local=True, become=False, title="the controller")
+def controller_host(name: str, account: str = "") -> Host:
+    """The machine this library runs on, as the account that runs it or as another one."""
+    return Host(name=name, local=True, become=False, account=account, title="the controller")
 
 
 def repository_host(repository: Repository, settings: Settings) -> Host:
@@ -83,18 +83,19 @@ def become_secrets(client: Client | None, repository: Repository | None = None) 
     return found
 
 
-def key_path(client: Client, repository: Repository, vault: Vault) -> str:
-    """The client's private key for a vault: one of its own on a managed host, else the client's."""
+def key_path(client: Client, vault: Vault) -> str:
+    """The client's private key for a vault."""
     if vault.where.local:
         return ""
     folder = str(client.facts.get("keys", "")) or KEYS
-    return f"{folder}/{key_name(client, repository, vault)}"
+    return f"{folder}/{key_name(client, vault)}"
 
 
-def key_name(client: Client, repository: Repository, vault: Vault) -> str:
-    """The file name of that key. A vault that clients share has one for each of them."""
-    if not repository.managed:
-        return "client"
+def key_name(client: Client, vault: Vault) -> str:
+    """The file name of that key: one for each vault, as sshd goes by the first line of a key in authorized_keys.
+
+    A vault that clients share has one for each of them.
+    """
     return f"vault-{vault.id}" if vault.client is not None else f"vault-{vault.id}-client-{client.id}"
 
 

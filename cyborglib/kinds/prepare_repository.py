@@ -33,11 +33,11 @@ def assign(work: Work) -> Assignment:
     secrets = become_secrets(client, repository) | passphrases(vault)
     variables: dict[str, Any] = {
         **borg_variables(job, repository, vault, work.settings),
-        "borg_ssh_key": key_path(client, repository, vault),
+        "borg_ssh_key": key_path(client, vault),
         "borg_encryption": repository.encryption,
         "borg_storage_quota": repository.quota or 0,
         "prepare_repository_vault": vault.id,
-        "prepare_repository_key": "" if where.local else key_name(client, repository, vault),
+        "prepare_repository_key": "" if where.local else key_name(client, vault),
         "cyborg_repository_host": "",
     }
     if not where.local and repository.managed:

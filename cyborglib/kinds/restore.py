@@ -9,7 +9,7 @@ from ..errors import ErrorCode
 from ..executor import HostRun, Outcome
 from ..secret import Secret
 from . import lending
-from .catalog import controller_access, controller_folder
+from .controller import LIMITS, controller_access, listing
 from .hosts import become_secrets, borg_variables, client_host, controller_host, key_path, repository_host, unpinned
 from .rekeying import digest, passphrases
 from .work import Assignment, Refused, Settlement, Work, refuse_unready
@@ -47,12 +47,14 @@ def assign(work: Work) -> Assignment:
         variables = borg_variables(job, repository, vault, work.settings)
         if lends:
             playbook = "restore_elsewhere"
-            others = (repository_host(repository, work.settings), controller_host(lending.CONTROLLER))
-            variables |= _lent(work)
+            # The vault's passphrase is changed by the controller, as whom and how bounded it lists vaults.
+            controller, reached, _secrets = listing(work, lending.CONTROLLER)
+            others = (repository_host(repository, work.settings), controller)
+            variables |= LIMITS | _lent(work) | {"restore_base_dir": reached["borg_base_dir"]}
             secrets = become_secrets(client, repository) | lending.secrets(vault)
         else:
             refuse_unready(work)
-            variables["borg_ssh_key"] = key_path(client, repository, vault)
+            variables["borg_ssh_key"] = key_path(client, vault)
             secrets = become_secrets(client) | passphrases(vault)
     else:
         host = controller_host(name)
@@ -109,7 +111,6 @@ def _lent(work: Work) -> dict[str, Any]:
         "restore_folder": vault.where.path,
         "restore_seconds": job.timeout,
         "cyborg_controller": lending.CONTROLLER,
-        "restore_base_dir": controller_folder(work),
         "borg_key_sha256": digest(vault),
     }
 

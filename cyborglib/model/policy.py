@@ -82,7 +82,7 @@ class Policy:
 
     name: str = field(validator=name_of("the policy's name"))
     type: str = field(validator=name_of("the policy's type"))
-    repository: int = field(converter=_repository, kw_only=True)
+    repository: int = field(converter=_repository)
     clients: tuple[int, ...] = field(default=(), kw_only=True, converter=_clients)
     schedule: int | None = field(default=None, kw_only=True, converter=_schedule)
     retention: Retention | None = field(default=None, kw_only=True, converter=as_retention)

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import field, frozen
 
 from ..errors import Invalid
-from .fields import one_of, shown, truth, whole_number
+from .fields import check_account, maybe_empty, one_of, shown, truth, whole_number
 
 
 def _delays(values: Iterable[int]) -> tuple[int, ...]:
@@ -25,6 +25,9 @@ class Settings:
     prepare: bool = field(default=True, validator=truth("prepare"))
     #: After a backup, let the controller itself list the vault, which confirms the archive.
     catalog: bool = field(default=True, validator=truth("catalog"))
+    #: The account without rights as which the controller lists vaults where the engine is root, as what clients wrote
+    #: there is read then; "" for the engine's own. For a repository with `managed=False` it needs its own ssh key.
+    controller_account: str = field(default="", validator=maybe_empty(check_account, "controller_account"))
     #: How many jobs one engine works at a time.
     parallel: int = field(default=20, validator=whole_number("parallel", least=1, most=1000))
     #: A job holds its client, so that two never work there at once.

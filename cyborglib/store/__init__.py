@@ -6,9 +6,9 @@
 from .claiming import Claim
 from .database import unavailable
 from .jobs import JobShelf, Queued
-from .reading import ReadShelf
+from .reading import ReadOnly, ReadShelf
 from .schema import metadata
 from .shelf import Shelf
 from .store import Store
 
-__all__ = ["Claim", "JobShelf", "Queued", "ReadShelf", "Shelf", "Store", "metadata", "unavailable"]
+__all__ = ["Claim", "JobShelf", "Queued", "ReadOnly", "ReadShelf", "Shelf", "Store", "metadata", "unavailable"]

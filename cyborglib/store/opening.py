@@ -53,9 +53,10 @@ def open_engine(bind: str | URL | Engine) -> tuple[Engine, bool, Path | None]:
             return _in_memory(url), True, None
         _private(path)
         return create_engine(url, hide_parameters=True, max_overflow=-1), True, path
-    except (ArgumentError, ImportError) as error:
+    except (ArgumentError, ImportError, ValueError) as error:
+        # What was given is not repeated: there may be a password in it.
         raise StoreError(
-            f"the database {bind!r} cannot be opened: {error}. Give a URL like sqlite:///cyborg.db or "
+            f"the database cannot be opened: {error}. Give a URL like sqlite:///cyborg.db or "
             "postgresql+psycopg://user@host/name (which needs the extra cyborglib[postgresql])"
         ) from error
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 import attrs
 from sqlalchemy import ColumnElement, Connection, RowMapping, TextClause, func, select
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from ..errors import CyborgError, Invalid, NotFound, SealBroken, StoreError, WrongKey
 from .database import Database
@@ -50,8 +51,14 @@ class ReadShelf(Generic[T]):
         and logged, so that it never stops the others; `get` says what is wrong with it.
         """
         conditions = [self._equals(name, value) for name, value in equal.items()]
-        with self._database.reading() as connection:
-            return self._select(connection, *conditions)
+        try:
+            with self._database.reading() as connection:
+                return self._select(connection, *conditions)
+        except StatementError as error:
+            if isinstance(error, DBAPIError):
+                raise
+            # A value of a type that its column does not know: it was never sent.
+            raise Invalid(f"{self.things} cannot be found by {', '.join(equal)} like that: {error.orig}") from error
 
     def many(self, ids: Iterable[int]) -> list[T]:
         """Those of some ids that are there, in the order of ids."""
@@ -90,7 +97,8 @@ class ReadShelf(Generic[T]):
             # Beyond 64 bits there is no id, and no database takes the question.
             return self._table.c.id == (id_or_name if abs(id_or_name) < 2**63 else -1)
         if isinstance(id_or_name, str) and self.naming:
-            name = id_or_name.replace("\x00", "").lower()  # PostgreSQL takes no NUL, and no name holds one
+            # No database takes a NUL or half a character, and no name holds one.
+            name = id_or_name.replace("\x00", "").encode("utf-8", "ignore").decode().lower()
             return _is(func.lower(self._table.c[self.naming]), name)
         what = "id or name" if self.naming else "id"
         raise Invalid(f"{id_or_name!r} is not the {what} of a {self.thing}")
@@ -155,6 +163,32 @@ class ReadShelf(Generic[T]):
                 f"the {self.thing} {row['id']} in the table {self._table.name} cannot be used as it is: {error}. "
                 "Another release wrote it, or another program; set it right there, or remove it"
             ) from error
+
+
+class ReadOnly(ReadShelf[T]):
+    """What hosts get of a shelf that jobs alone write to: its values, and no way to change or remove them."""
+
+    def __init__(self, shelf: ReadShelf[T]) -> None:
+        super().__init__(shelf._database, shelf._mapped)
+        self._shelf = shelf
+
+    def get(self, id_or_name: int | str) -> T:
+        """See `ReadShelf.get`."""
+        return self._shelf.get(id_or_name)
+
+    def find(self, **equal: Any) -> list[T]:
+        """See `ReadShelf.find`."""
+        return self._shelf.find(**equal)
+
+    def many(self, ids: Iterable[int]) -> list[T]:
+        """See `ReadShelf.many`."""
+        return self._shelf.many(ids)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._shelf)
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._shelf
 
 
 def pages(items: Sequence[Item]) -> list[Sequence[Item]]:

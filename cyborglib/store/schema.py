@@ -298,6 +298,7 @@ settings = Table(
     Column("id", Whole, primary_key=True, autoincrement=False),
     _must("prepare", Boolean),
     _must("catalog", Boolean),
+    _must("controller_account", String(32)),
     _must("parallel", Whole),
     _must("hold_client", Boolean),
     _must("first_contact", String(16)),

@@ -84,6 +84,8 @@ class Whole(TypeDecorator[int]):
         return dialect.type_descriptor(Integer() if dialect.name == "sqlite" else BigInteger())
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:
+        if value is not None and not isinstance(value, int):
+            raise CannotKeep(f"{value!r} is not a whole number")
         if value is not None and not -(2**63) <= value < 2**63:
             raise CannotKeep(f"the number {value} is too large to keep; 64 bits is the limit")
         return value

@@ -30,6 +30,7 @@ class ActionModule(Attached, BorgAction):
         exclude_nodump={"type": "bool", "default": False},
         max_unreadable={"type": "int", "default": 0},
         allow_empty={"type": "bool", "default": False},
+        allow_moved={"type": "bool", "default": False},
         expected_roots={"type": "dict", "default": {}},
     )
 
@@ -48,13 +49,14 @@ class ActionModule(Attached, BorgAction):
             exclude_nodump=args["exclude_nodump"],
             dry_run=self.check,
         )
+        expected = {} if args["allow_moved"] else args["expected_roots"] or {}
         sources = {
             "roots": args["roots"],
             "optional": args["roots_optional"],
             "mounts": args["mounts"],
             "follow": args["follow"],
             "allow_empty": args["allow_empty"],
-            "expected": {str(root): str(system) for root, system in (args["expected_roots"] or {}).items()},
+            "expected": {str(root): str(system) for root, system in expected.items()},
             "options_at": options_at,
         }
         self._sources = {}
@@ -119,7 +121,7 @@ class ActionModule(Attached, BorgAction):
                 + nevertheless,
             )
         unreadable = int(files.get("unreadable") or 0)
-        if unreadable > args["max_unreadable"]:
+        if unreadable > max(0, args["max_unreadable"]):
             raise Failure(
                 "source_unreadable",
                 "%s That is more than the %d that may be (max_unreadable)."

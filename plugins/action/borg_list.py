@@ -19,16 +19,16 @@ class ActionModule(Rekeying, BorgAction):
     ARGUMENTS = dict(
         VAULT,
         key={"type": "bool", "default": False, "no_log": False},
-        key_sha256={"type": "str", "default": "", "no_log": False},
+        **Rekeying.ARGUMENTS,
     )
 
     def borg(self):
         args = self.args
-        facts, warnings = {}, []
+        facts, warnings, limits = {}, [], self.limits()
         rekeyed = self._spare() and self._rekeyed(warnings)
         if (args["key"] or args["key_sha256"]) and not rekeyed:
             # Before the listing: a changed key shows there as nothing but a wrong passphrase.
-            exported = self.call("key", borg_argv.key_export(lock_wait=args["lock_wait"]))
+            exported = self.call("key", borg_argv.key_export(lock_wait=args["lock_wait"]), limits=limits)
             facts["key_sha256"] = key_digest(self.out("key", exported))
             if args["key_sha256"] and facts["key_sha256"] != args["key_sha256"]:
                 raise Failure(
@@ -36,7 +36,7 @@ class ActionModule(Rekeying, BorgAction):
                     "The key in %s is not the one that was exported when it was prepared: somebody changed its "
                     "passphrase. `borg key import` puts the exported one back." % args["repository"],
                 )
-        reply = self.call("", borg_argv.archives(lock_wait=args["lock_wait"]))
+        reply = self.call("", borg_argv.archives(lock_wait=args["lock_wait"]), limits=limits)
         facts.update(borg_answers.listed(self.out("", reply), args["repository"], args["repository_id"]))
         return {"facts": facts, "warnings": warnings, "result": dict(facts)}
 

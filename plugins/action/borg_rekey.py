@@ -19,7 +19,7 @@ class ActionModule(Rekeying, BorgAction):
     ARGUMENTS = dict(
         VAULT,
         next_passphrase={"type": "str", "default": "", "no_log": True},
-        key_sha256={"type": "str", "default": "", "no_log": False},
+        **Rekeying.ARGUMENTS,
     )
 
     def timeout(self):

@@ -19,7 +19,9 @@ class ActionModule(AgentAction):
     }
 
     def work(self):
-        facts, warnings, before = self.args["facts"], self.args["warnings"], self.args["of"]
+        facts, before = self.args["facts"], self.args["of"]
+        # A sentence that a role's file holds in several lines is one line for people.
+        warnings = [" ".join(warning.split()) for warning in self.args["warnings"]]
         if before.get("failed"):
             error = before.get("cyborg_error") or {}
             message = error.get("message") or before.get("msg") or "The task before failed without a reason."

@@ -145,6 +145,11 @@ options:
       - Roots may be empty, and an archive without a file is a success.
     type: bool
     default: false
+  allow_moved:
+    description:
+      - Roots may be on other file systems than the last time, as after a move to a new disk.
+    type: bool
+    default: false
   expected_roots:
     description:
       - For each root the file system it was on the last time. A root that is on another one now is a failure,

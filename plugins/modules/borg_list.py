@@ -74,6 +74,17 @@ options:
       - The SHA-256 of the exported key of the vault. A vault whose key is another one now is a failure.
     type: str
     default: ""
+  memory_limit:
+    description:
+      - How many bytes of address space Borg may have; 0 for no limit. A vault is what its clients wrote, and may have
+        been made to fill the memory of whoever lists it. Borg that reaches it is a failure, never an empty list.
+    type: int
+    default: 0
+  cpu_limit:
+    description:
+      - How many seconds of the processor's time Borg may take; 0 for no limit.
+    type: int
+    default: 0
 attributes:
   check_mode:
     description: The same as without.

@@ -27,6 +27,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.cyborg.backup.plugins.module_utils.agent import AgentError, Lines, answer, exchange
+from ansible_collections.cyborg.backup.plugins.plugin_utils import account, arguments
 from ansible_collections.cyborg.backup.plugins.plugin_utils.control import Control, ControlError
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Canceled, Failure
 from ansible_collections.cyborg.backup.plugins.plugin_utils.ssh_words import moment_of
@@ -65,7 +66,7 @@ class AgentAction(ActionBase):
 
     def arguments(self):
         """The validated arguments of the task."""
-        return self.validate_argument_spec(self.ARGUMENTS)[1]
+        return arguments.delivered(self.validate_argument_spec(self.ARGUMENTS)[1])
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
@@ -79,7 +80,8 @@ class AgentAction(ActionBase):
             try:
                 self.args = self.arguments()
                 self.control = Control.connect(self.vars.get("cyborg_job"), self.vars.get("cyborg_attempt"))
-                if self.control is not None and self.control.canceled:
+                # Of one that an earlier run began something may be at work on the host: `attach` ends it.
+                if self.control is not None and self.control.canceled and not self.vars.get("cyborg_attach"):
                     raise Canceled("The job was canceled before its work on the host began.")
                 result.update(self.work())
             except ControlError as problem:
@@ -89,7 +91,7 @@ class AgentAction(ActionBase):
         finally:
             if self.control is not None:
                 self.control.close()
-        return result
+        return arguments.showable(result)
 
     # -- what the run says ---------------------------------------------------------------------------------
 
@@ -99,6 +101,11 @@ class AgentAction(ActionBase):
         if target:
             return self.vars.get("ansible_delegated_vars", {}).get(target, {})
         return self.vars
+
+    @property
+    def account(self):
+        """The local account that this machine's part of the work is done as; "" for the one of this process."""
+        return str(self.host_vars().get("cyborg_account") or "") if self._connection.transport == "local" else ""
 
     @property
     def job(self):
@@ -175,6 +182,8 @@ class AgentAction(ActionBase):
             # What the interpreter said is on stderr; it is the reason, the missing answer only its sign.
             problem.tail = (problem.tail + "\n" + done["stderr"])[-2000:].strip()
             problem.rc = done["rc"]
+            if self.account and (failure := account.refused(self.account, problem.tail)):
+                raise failure from problem
             raise
 
     def _sent(self, command, sudoable, program):
@@ -198,14 +207,16 @@ class AgentAction(ActionBase):
         raise AssertionError("unreachable")
 
     def _python_command(self):
+        # The folder that this process works in may be closed to another account.
+        first = "cd / && exec " + account.command(self.account) if self.account else "exec "
         given = self.host_vars().get("cyborg_interpreter")
         if given:
             path = shlex.quote(str(given))
-            return "if [ -x %s ]; then exec %s -I -S -; fi; echo %s" % (path, path, _NO_PYTHON)
+            return "if [ -x %s ]; then %s%s -I -S -; fi; echo %s" % (path, first, path, _NO_PYTHON)
         looked = " ".join(PYTHONS)
         return (
-            "for p in %s; do if [ -x $p ]; then exec $p -I -S -; fi; done; "
-            "if command -v python3 >/dev/null; then exec python3 -I -S -; fi; echo %s" % (looked, _NO_PYTHON)
+            "for p in %s; do if [ -x $p ]; then %s$p -I -S -; fi; done; "
+            "if command -v python3 >/dev/null; then %spython3 -I -S -; fi; echo %s" % (looked, first, first, _NO_PYTHON)
         )
 
     # -- one command ---------------------------------------------------------------------------------------
@@ -238,6 +249,9 @@ class AgentAction(ActionBase):
         """Like `command`, for one that an earlier run started: nothing is started here."""
         name = self.command_id(step)
         self._names = dict(getattr(self, "_names", {}), **{step: name})
+        if self.control is not None and self.control.canceled:
+            # How it had ended, if it was faster than the cancel, is followed up like any end.
+            self._cancel(name, time.monotonic() + PATIENCE)
         request = dict(self._follow_now(0, 0, FIRST_WAIT), op="follow", job=name)
         with self._watching():
             reply = self._follow(name, request, on_lines, on_progress, on_start)

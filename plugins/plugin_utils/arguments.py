@@ -7,6 +7,8 @@ the controller. This one knows what the specs here hold: type, elements, require
 
 from __future__ import annotations
 
+import re
+
 from ansible.module_utils.common.validation import (
     check_type_bool,
     check_type_dict,
@@ -24,11 +26,40 @@ _TYPES = {
     "float": check_type_float,
     "bool": check_type_bool,
     # Ansible takes "a,b" for two: here a path may hold a comma.
-    "list": lambda value: [value] if isinstance(value, str) else check_type_list(value),
+    "list": lambda value: [value] if isinstance(value, (str, dict)) else check_type_list(value),
     "dict": check_type_dict,
     "path": check_type_path,
     "raw": lambda value: value,
 }
+
+
+#: As which bytes that are not UTF-8 come from the library, and what stands before such a letter that is meant
+#: (cyborglib/ansible/texts.py): Ansible refuses a whole inventory because of one half character.
+_CARRIED = re.compile("\U0010f800([\U0010f000-\U0010f800])|([\U0010f000-\U0010f7ff])")
+
+
+def delivered(value):
+    """A value from the library in which each text, at any depth, is again what it was."""
+    if isinstance(value, str):
+        if not _CARRIED.search(value):
+            return value
+        return _CARRIED.sub(lambda found: found[1] or chr(ord(found[2]) - 0x10F000 + 0xD800), value)
+    if isinstance(value, dict):
+        return {delivered(key): delivered(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [delivered(item) for item in value]
+    return value
+
+
+def showable(value):
+    """A value for Ansible, which takes no half characters: they are shown escaped."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {showable(key): showable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [showable(item) for item in value]
+    return value
 
 
 def validated(given, spec):

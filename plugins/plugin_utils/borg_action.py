@@ -11,6 +11,7 @@ import os
 import re
 
 from ansible.errors import AnsibleConnectionFailure
+from ansible.template import is_trusted_as_template
 from ansible.utils.display import Display
 from ansible_collections.cyborg.backup.plugins.module_utils.agent import AgentError
 from ansible_collections.cyborg.backup.plugins.plugin_utils import arguments, borg_answers, borg_argv
@@ -34,7 +35,8 @@ VAULT = {
 }
 #: Bytes of a command's output in one exchange, and altogether: a listing of 100 000 archives has 25 MB.
 PIECE, MOST = 4 * 1024 * 1024, 64 * 1024 * 1024
-#: Seconds that a Borg whose time is over has to give its locks back: one that compresses does not hear for a while.
+#: Seconds that Borg has to give its lock back when its time is over: on a busy host five were not enough, and a lock
+#: that stays keeps all others out of the vault.
 GRACE = 20
 #: Bytes of a command's log that may lie on the host until its next job.
 LARGE = 64 * 1024
@@ -44,6 +46,7 @@ UNSETTLED = (
     "controller's next look into the vault (catalog) records it."
 )
 _SSH = re.compile(r"ssh://")
+_NAME = re.compile(r"\{\{ (\w+) \}\}")
 
 
 class BorgAction(AgentAction):
@@ -69,8 +72,19 @@ class BorgAction(AgentAction):
         given = dict(self._task.args)
         for name in self.ARGUMENTS:
             if name not in given and "borg_" + name in self.vars:
-                given[name] = self._templar.template(self.vars["borg_" + name])
-        return arguments.validated(given, self.ARGUMENTS)
+                given[name] = self._value_of("borg_" + name)
+        return arguments.validated(arguments.delivered(given), self.ARGUMENTS)
+
+    def _value_of(self, name):
+        """A variable's value. One that only names another one is looked up: to compile that as a template costs each
+        host's process 5 ms and half a megabyte."""
+        value = self.vars[name]
+        for _ in range(5):
+            other = _NAME.fullmatch(value) if isinstance(value, str) and is_trusted_as_template(value) else None
+            if other is None or other.group(1) not in self.vars:
+                break
+            value = self.vars[other.group(1)]
+        return value if plain(value) else self._templar.template(value)
 
     def work(self):
         self._commands = []
@@ -130,7 +144,8 @@ class BorgAction(AgentAction):
         """
         if not step and self._spare():
             # The main command is started once: which passphrase opens the vault has to be known before.
-            self.call("which passphrase", borg_argv.identity(lock_wait=self.args["lock_wait"]))
+            limits = {"limits": asked["limits"]} if asked.get("limits") else {}
+            self.call("which passphrase", borg_argv.identity(lock_wait=self.args["lock_wait"]), **limits)
         try:
             return self._called(step, argv, asked)
         except Failure as failure:
@@ -161,6 +176,13 @@ class BorgAction(AgentAction):
             step, argv, forget=False, on_start=started, on_lines=self._lines, on_progress=self._progress, **request
         )
         self._left(step, reply["result"])
+        if self.account and reply["result"].get("exec_error"):
+            raise Failure(
+                "borg_missing",
+                "Borg cannot be started on the controller as the account %s (%s). Install it there so that this "
+                "account may run it, with the package manager for example."
+                % (self.account, reply["result"]["exec_error"]),
+            )
         borg_answers.check(reply["result"], self.args["repository"])
         return reply
 
@@ -217,7 +239,8 @@ class BorgAction(AgentAction):
             base_dir=os.path.expanduser(args["base_dir"]) if self.local else args["base_dir"],
             files_cache_suffix=args.get("files_cache_suffix") or "",
             pinned=bool(args["repository_id"]),
-            auth_sock=os.environ.get("SSH_AUTH_SOCK", "") if self.local and remote else "",
+            auth_sock=os.environ.get("SSH_AUTH_SOCK", "") if self.local and remote and not self.account else "",
+            user_site=not self.local,
         )
         # Also an empty one: without any, Borg would ask for it, and nobody is there.
         request = {"env": env, "secrets": {"BORG_PASSPHRASE_FD": passphrase}}
@@ -244,7 +267,7 @@ class BorgAction(AgentAction):
 
     @property
     def local(self):
-        """True where the host is this machine, and this account."""
+        """True where the host is this machine."""
         return self._connection.transport == "local"
 
     def _once(self, name, allowed, fallback):
@@ -256,7 +279,8 @@ class BorgAction(AgentAction):
     # -- what is said meanwhile ----------------------------------------------------------------------------
 
     def _lines(self, lines):
-        texts = [text for text in borg_answers.texts_of(lines) if text.strip()]
+        # Borg's tracebacks come as one message of many lines.
+        texts = [line for text in borg_answers.texts_of(lines) for line in text.splitlines() if line.strip()]
         if self.control is not None:
             self.control.output(texts)
         else:
@@ -272,6 +296,15 @@ class BorgAction(AgentAction):
             self.say("%(files)d files, %(original_bytes)d bytes read, %(deduplicated_bytes)d new; %(path)s" % told)
 
 
+def plain(value):
+    """True for what cannot be a template: most of what the library gives, and a question costs more than a look."""
+    if isinstance(value, str):
+        return "{" not in value
+    if isinstance(value, list):
+        return all(map(plain, value))
+    return value is None or isinstance(value, (bool, int, float))
+
+
 class Attached:
     """Mixin for actions whose main call can be asked for again after this side of it died."""
 
@@ -281,8 +314,8 @@ class Attached:
             return self.call("", argv, **asked)
         if self.control is not None:
             self.control.started()
-        reply = self.attach("", forget=False, on_lines=self._lines, on_progress=self._progress)
         self._commands.append("")
+        reply = self.attach("", forget=False, on_lines=self._lines, on_progress=self._progress)
         self._left("", reply["result"])
         borg_answers.check(reply["result"], self.args["repository"])
         return reply

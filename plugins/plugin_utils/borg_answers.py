@@ -15,6 +15,7 @@ from ansible_collections.cyborg.backup.plugins.plugin_utils.borg_messages import
     CONNECTION,
     EXPECTED,
     FULL,
+    LIMITS,
     MESSAGES,
     ON_THE_WAY,
 )
@@ -54,6 +55,8 @@ def check(result, repository):
         )
     if result.get("timed_out"):
         raise Failure("timeout", "Borg was not done within the time that the job has; it was ended.")
+    if result.get("limit") in LIMITS:
+        raise Failure("limit_reached", _filled(LIMITS[result["limit"]], repository, ""))
     rc, signal = result.get("rc"), result.get("signal")
     errors = [error for error in result.get("errors") or () if isinstance(error, dict)]
     said = [str(error.get("message")) for error in errors]
@@ -102,6 +105,9 @@ def _said(error, around):
 
 
 def _first_line(text):
+    if text.startswith("Traceback ") and "\n" in text:
+        # What it comes to stands at its end, before what Borg adds on the machine it is on.
+        text = text.partition("\nPlatform: ")[0].rstrip().rpartition("\n")[2]
     return next((line.strip() for line in text.splitlines() if line.strip()), text)[:600]
 
 

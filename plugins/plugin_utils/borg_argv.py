@@ -159,7 +159,7 @@ def inside(path):
     return found
 
 
-def environment(repository, *, base_dir="", files_cache_suffix="", pinned=False, auth_sock=""):
+def environment(repository, *, base_dir="", files_cache_suffix="", pinned=False, auth_sock="", user_site=True):
     """The variables of every call.
 
     A repository whose id is pinned may have moved: its id is compared after each call, which says more than the
@@ -175,6 +175,9 @@ def environment(repository, *, base_dir="", files_cache_suffix="", pinned=False,
         found["BORG_FILES_CACHE_SUFFIX"] = files_cache_suffix
     if auth_sock:
         found["SSH_AUTH_SOCK"] = auth_sock
+    if not user_site:
+        # Nothing that lies in a home folder becomes a part of Borg.
+        found["PYTHONNOUSERSITE"] = "1"
     return found
 
 

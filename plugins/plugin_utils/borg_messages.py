@@ -237,6 +237,15 @@ ON_THE_WAY = (
         "The host of {repository} cannot be reached from the host where Borg runs: {said}",
     ),
 )
+_HARM = (
+    "Either very many archives are in it, or somebody who writes to it put something there to harm whoever reads it. "
+    "Look into it from a machine that may fall over, before anything is restored from there."
+)
+#: Which of the limits that it was given ended Borg -> a sentence.
+LIMITS = {
+    "memory": "Borg asked for more memory for {repository} than it may have here. " + _HARM,
+    "cpu": "Borg was ended, as it took more time of the processor for {repository} than it may have here. " + _HARM,
+}
 #: A disk is full, whosever it is.
 FULL = ("No space left on device", "[Errno 28]", "ENOSPC", "Disk quota exceeded")
 #: What Borg says at a first backup or an init, of which nobody has to know: the cache comes by itself, and the

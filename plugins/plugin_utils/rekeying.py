@@ -19,7 +19,18 @@ NEW_EXPORT = "new_key_export"
 
 
 class Rekeying:
-    """Mixin for a `BorgAction` that runs on the controller, with the argument `key_sha256`."""
+    """Mixin for a `BorgAction` that runs on the controller, with the arguments `ARGUMENTS`."""
+
+    ARGUMENTS = {
+        "key_sha256": {"type": "str", "default": "", "no_log": False},
+        "memory_limit": {"type": "int", "default": 0},
+        "cpu_limit": {"type": "int", "default": 0},
+    }
+
+    def limits(self):
+        """What each Borg may take of the controller: it reads what clients wrote."""
+        given = {"memory": self.args["memory_limit"], "cpu": self.args["cpu_limit"]}
+        return {name: value for name, value in given.items() if value}
 
     def rekey(self):
         """Do it. None once the vault has its next passphrase; else the `Failure` that kept it from being changed.
@@ -45,7 +56,7 @@ class Rekeying:
 
     def _exported(self, step):
         step = "%s %s" % (step, self._mark)
-        reply = self._called(step, borg_argv.key_export(lock_wait=self.args["lock_wait"]), {})
+        reply = self._called(step, borg_argv.key_export(lock_wait=self.args["lock_wait"]), {"limits": self.limits()})
         text = self.out(step, reply)
         if not text.startswith("BORG_KEY "):
             raise Failure("unparsable", "Borg gave no copy of the key of %s." % self.args["repository"])
@@ -62,6 +73,7 @@ class Rekeying:
             {
                 "env": dict(vault["env"], BORG_PASSCOMMAND=borg_argv.A_LINE),
                 "secrets": {},
+                "limits": self.limits(),
                 "stdin": "%s\n%s\n" % (old, new),
             },
         )
@@ -70,7 +82,7 @@ class Rekeying:
         self._secrets[self.PASSPHRASE] = self.next_passphrase()
         step = "opened " + self._mark
         try:
-            reply = self._called(step, borg_argv.identity(lock_wait=self.args["lock_wait"]), {})
+            reply = self._called(step, borg_argv.identity(lock_wait=self.args["lock_wait"]), {"limits": self.limits()})
         except Failure as failure:
             if failure.code != "wrong_passphrase":
                 raise

@@ -43,6 +43,10 @@ def load():
     warnings.filterwarnings("ignore", message="AnsibleCollectionFinder has already been configured")
     for name, plugin in PLUGINS:
         getattr(loader, name).get(plugin, class_only=True)
+    from ansible_collections.cyborg.backup.plugins.module_utils.agent import exchange
+
+    for op in ("start", "follow"):
+        exchange({"op": op})
     # The first template of a process looks for all filters and tests.
     Templar(None).template(trust_as_template("{{ 1 | int }}"))
     return PlaybookCLI

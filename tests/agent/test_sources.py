@@ -76,6 +76,24 @@ def test_a_source_on_another_file_system_than_before(target, tree):
     error = refused(target, "source_moved", tree / "full", expected={f"{tree}/full": "ext4:1234-5678"})
     assert (error["expected"], error["filesystem"]) == ("ext4:1234-5678", filesystem)
     assert "is it not mounted?" in error["message"]
+    assert "allow_moved" in error["message"]
+
+
+def test_what_was_taken_out_of_a_policy_is_not_missed(target, tree):
+    elsewhere = {f"{tree}/full/file": "ext4:1234-5678", "/gone": "ext4:1234-5678"}
+    assert look(target, tree / "full", expected=elsewhere)["state"] == "ended"
+    # With its file systems a root stands for all below it: a folder of the same file system is there, one that is
+    # nowhere is not, and one that is beside it was never its own.
+    here = look(target, tree / "full")["roots"][0]["filesystem"]
+    below = {f"{tree}/full/file": here, "/gone": "ext4:1234-5678"}
+    assert look(target, tree / "full", mounts=True, expected=below)["state"] == "ended"
+    refused(target, "source_moved", tree / "full", mounts=True, expected={f"{tree}/full/gone": here})
+
+
+def test_a_source_that_may_be_absent_is_missed_if_it_was_there(target, tree):
+    there = {f"{tree}/none": "ext4:1234-5678"}
+    reply = look(target, tree / "full", tree / "none", optional=True, expected=there, job="77.2")
+    assert reply["error"]["code"] == "source_moved"
 
 
 def test_a_source_that_is_a_link_is_backed_up_under_its_real_path(target, tree):

@@ -196,3 +196,9 @@ def test_warnings_in_words() -> None:
     assert "/var/log/x" in changed
     assert "/mnt/nas" in left
     assert odd == "Borg warns: The clock is odd."
+
+
+def test_of_a_traceback_the_end_is_told() -> None:
+    text = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    f()\nOSError: it is broken\n'
+    said = {"type": "log_message", "levelname": "ERROR", "message": f"{text}\nPlatform: Linux web1\nsys.argv: []"}
+    assert refusal(result(json.dumps(said))).message == "Borg failed with exit code 2: OSError: it is broken"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+from ansible_collections.cyborg.backup.plugins.plugin_utils.arguments import delivered, showable
 
 from cyborglib.ansible.inventory import inventory, unsafe
 from cyborglib.ansible.ssh import Pins
+from cyborglib.ansible.texts import carried
 from cyborglib.errors import ExecutorError
 from cyborglib.executor import Host, HostRun, Run
 
@@ -95,3 +98,24 @@ def test_a_trusted_one_may_be_a_template() -> None:
 def test_two_hosts_never_share_a_name() -> None:
     with pytest.raises(ExecutorError, match="two hosts"):
         hosts(attrs.evolve(WORK, host=attrs.evolve(WORK.host, name="repository-1")))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["plain", "{{ x }}", "l\udcfft", "\ud800 \udbff \udc00 \udfff", "\ud83d\ude00", "\U0010f000\U0010f7ff",
+     "\U0010f800\U0010f8ff", "\U0010f800\udcff\U0010f0ff", "\U0010f7ff\U0010f801\U0010ffff"],
+)  # fmt: skip
+def test_every_text_arrives_as_it_was(text: str) -> None:
+    carried(text).encode()
+    assert delivered(carried(text)) == text
+    assert delivered({carried(text): [carried(text), 7, None]}) == {text: [text, 7, None]}
+    showable([text])[0].encode()
+
+
+def test_the_whole_inventory_can_be_read_by_ansible() -> None:
+    from ansible.parsing.utils.yaml import from_yaml
+
+    odd = attrs.evolve(WORK, variables={"borg_paths": ["l\udcff"], "borg_expected_roots": {"/\udcff": "x"}})
+    found = from_yaml(json.dumps(hosts(odd)), json_only=True)["cyborg_jobs"]["job-42"]
+    assert delivered(found["borg_paths"]) == ["l\udcff"]
+    assert delivered(found["borg_expected_roots"]) == {"/\udcff": "x"}

@@ -191,7 +191,8 @@ def test_secrets_are_in_no_file_argv_or_environment(
                 except OSError:
                     continue
             for folder in (executor_folder(executor), tmp_path, Path("/run/cyborg")):
-                for path in folder.rglob("*") if folder else ():
+                # Not `rglob`, which fails on a folder that has just gone.
+                for path in (Path(at, name) for at, _, names in os.walk(folder or "") for name in names):
                     try:
                         if path.is_file() and path.stat().st_size < 5 << 20:
                             seen["file"] += canary in path.read_bytes()
@@ -296,6 +297,26 @@ def test_closing_leaves_the_job_at_work(control: Recorder, work: Works, vault: V
     assert vault.archives() == ["archive-1"]
 
 
+def test_a_job_canceled_while_nobody_followed_it(
+    executor: AnsibleExecutor, control: Recorder, work: Works, vault: Vault, source: Path
+) -> None:
+    (source / "large").write_bytes(os.urandom(100 << 20))
+    job = work(borg_compression="lzma,9")
+    first = AnsibleExecutor()
+    thread = threading.Thread(target=first.execute, args=(backup(job), control), daemon=True)
+    thread.start()
+    control.await_told("progress", 1)
+    first.close()
+    thread.join(60)
+    assert running(str(source))
+    # The cancel is known before the run that takes it over begins: Borg is ended all the same.
+    control.cancels.add(1)
+    executor.execute(backup(attrs.evolve(job, recover=True)), control)
+    assert failed(control.outcomes[1]) is ErrorCode.CANCELED
+    assert not running(str(source))
+    assert not vault.locked
+
+
 def test_asking_for_a_job_that_nobody_knows(executor: AnsibleExecutor, control: Recorder, work: Works) -> None:
     executor.execute(backup(work(cyborg_attach=True)), control)
     assert failed(control.outcomes[1]) is ErrorCode.LOST
@@ -308,6 +329,11 @@ def test_a_timeout(executor: AnsibleExecutor, control: Recorder, work: Works, va
     assert not vault.locked
 
 
+def test_fewer_than_no_files_may_be_unreadable(executor: AnsibleExecutor, control: Recorder, work: Works) -> None:
+    executor.execute(backup(work(policy_folders_max_unreadable=-1)), control)
+    assert control.outcomes[1].successful, control.outcomes[1].error
+
+
 def test_a_role_that_does_nothing(executor: AnsibleExecutor, control: Recorder, work: Works, tmp_path: Path) -> None:
     tasks = tmp_path / "roles/policy_nothing/tasks"
     tasks.mkdir(parents=True)
@@ -318,6 +344,18 @@ def test_a_role_that_does_nothing(executor: AnsibleExecutor, control: Recorder, 
     mine.close()
     assert failed(control.outcomes[1]) is ErrorCode.INTERNAL
     assert "without saying what came of the job" in str(control.outcomes[1].error)
+
+
+def test_a_warning_of_several_lines_is_one(control: Recorder, work: Works, tmp_path: Path) -> None:
+    tasks = tmp_path / "roles/policy_warns/tasks"
+    tasks.mkdir(parents=True)
+    warning = "- |-\n        as it stands\n          in a file\n"
+    report = f"---\n- name: Report\n  cyborg.backup.report:\n    warnings:\n      {warning}"
+    (tasks / "main.yml").write_text(report)
+    mine = AnsibleExecutor(roles_path=[tmp_path / "roles"])
+    mine.execute(Run(id="test", playbook="backup", hosts=(work(),), variables={"cyborg_role": "policy_warns"}), control)
+    mine.close()
+    assert control.outcomes[1].warnings == ("as it stands in a file",)
 
 
 def test_a_role_that_is_not_there(executor: AnsibleExecutor, control: Recorder, work: Works) -> None:
@@ -395,6 +433,7 @@ def test_restores(
     (source / "folder").mkdir()
     (source / "folder/a").write_text("a")
     (source / "folder/b").symlink_to("a")
+    (source / "not \udcff UTF-8").write_text("a")
     vault.borg("create", "::one", str(source))
     borg_id = vault.borg("list", "--format", "{id}").stdout
     there = {"borg_repository": str(vault.path), "borg_archive": "one", "borg_archive_id": borg_id}
@@ -417,6 +456,7 @@ def test_restores(
         restore(8, destination=str(tmp_path / "no/such/folder")),
         restore(9, dry_run=True, paths=[str(source / "folder")]),
         restore(10, destination=str(tmp_path / "other"), paths=["/"]),
+        restore(20, destination=str(tmp_path / "odd"), paths=[str(source / "not \udcff UTF-8")]),
     ]
     executor.execute(play("restore", *works), control)
     inside = str(source).lstrip("/")
@@ -433,6 +473,8 @@ def test_restores(
     assert not (tmp_path / "gone").exists(), "what was half restored has gone again"
     assert not (tmp_path / "other").exists()
     assert control.outcomes[9].successful, control.outcomes[9].error
+    assert control.outcomes[20].successful, control.outcomes[20].error
+    assert [path.name for path in (tmp_path / "odd" / inside).iterdir()] == ["not \udcff UTF-8"]
     assert sorted(control.lines(9)) == [f"{inside}/folder{name}" for name in ("", "/a", "/b")]
 
     executor.execute(play("restore", restore(11, destination=str(full), overwrite=True)), control)

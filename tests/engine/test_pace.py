@@ -32,7 +32,7 @@ def test_what_is_queued_starts_at_once(no_poll, fleet):
         until(lambda: it.cyborg._engine._workers)
         for _ in range(3):
             it.cyborg.launch(it.policy)
-            until(it.cyborg.jobs.idle)
+            until(it.cyborg._store.jobs.idle)
         it.cyborg.stop()
     assert it.statuses() == {"successful": 8}
 
@@ -195,7 +195,7 @@ def test_a_look_costs_the_same_however_many_wait(counted):
     waiting_jobs(it, 50, key="client:7")
     assert it.cyborg._store.jobs.claim("another engine", limit=1, now=it.cyborg._clock(), lease=3600)
     look = it.cyborg._engine._look
-    looks = (lambda: look(lambda: None), lambda: look(lambda: None if not it.cyborg.jobs.idle() else ()))
+    looks = (lambda: look(lambda: None), lambda: look(lambda: None if not it.cyborg._store.jobs.idle() else ()))
     costs = []
     for more in (0, 3000):
         waiting_jobs(it, more, key="client:7")

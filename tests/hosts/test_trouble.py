@@ -195,6 +195,22 @@ def test_a_disk_that_was_unmounted_is_noticed(fleet: Fleet) -> None:
     host.run(["sh", "-c", "umount /srv/disk && echo leftover > /srv/disk/other"])
     job = ended(fleet, policy)
     assert (job.status, job.error.code) == ("failed", "source_moved"), fleet.said()
+    # Moved on purpose: it is allowed once, and then that is what is expected.
+    (job,) = fleet.cyborg.run(policy, extra_vars={"allow_moved": True})
+    assert job.status == "successful", fleet.said()
+    assert ended(fleet, policy).status == "successful", fleet.said()
+
+
+def test_what_is_taken_out_of_a_policy_is_not_missed(fleet: Fleet) -> None:
+    vault, client = fleet.repository(), fleet.client("web1")
+    fleet.hosts["web1"].run(["sh", "-c", "mkdir -p /srv/one /srv/two && touch /srv/one/file /srv/two/file"])
+    policy = fleet.cyborg.policies.add(
+        cy.Policy("some", type="folders", repository=vault, clients=[client], retries=0,
+                  extra_vars={"folders": ["/srv/one", "/srv/two"]})
+    )
+    fleet.run(policy)
+    fleet.cyborg.policies.replace(attrs.evolve(fleet.cyborg.policies.get("some"), extra_vars={"folders": ["/srv/one"]}))
+    assert ended(fleet, policy).status == "successful", fleet.said()
 
 
 def test_unreadable_files_are_counted(fleet: Fleet) -> None:

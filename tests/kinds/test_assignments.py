@@ -117,7 +117,7 @@ def test_an_options_name_never_stands_over_ours():
         ),
         ({"client": evolve(CLIENT, facts={})}, "/etc/cyborg/keys/vault-5"),
         ({"vault": evolve(VAULT, client=None)}, "/etc/cyborg/keys/vault-5-client-3"),
-        ({"vault": BOX, "repository": STORAGE_BOX}, "/etc/cyborg/keys/client"),
+        ({"vault": BOX, "repository": STORAGE_BOX}, f"/etc/cyborg/keys/vault-{BOX.id}"),
         ({"vault": LOCAL, "repository": DISK}, ""),
     ],
 )
@@ -195,6 +195,44 @@ def test_a_controllers_listing_has_caches_of_its_own():
     assert variables["borg_base_dir"] == "/var/lib/cyborg/borg/vault-5"
     assert variables["borg_ssh_key"] == "", "its key comes through the control socket"
     assert len(variables["borg_key_sha256"]) == 64
+
+
+LISTER = cy.Settings(controller_account="lister")
+
+
+def test_a_controllers_listing_may_have_an_account_of_its_own_and_a_restore_may_not():
+    given = KINDS[cy.JobKind.CATALOG].assign(work("catalog", settings=LISTER)).host_run
+    assert (given.host.account, given.host.become, given.host.local) == ("lister", False, True)
+    assert given.variables["borg_base_dir"] == "~lister/.local/state/cyborglib/borg/vault-5"
+    restored = KINDS[cy.JobKind.RESTORE].assign(work("restore", client=None, settings=LISTER)).host_run
+    assert (restored.host.account, restored.host.local) == ("", True)
+    assert restored.variables["borg_base_dir"] == "/var/lib/cyborg/borg/vault-5"
+    # A vault in a folder of a client is that client's own.
+    there = work("catalog", settings=LISTER, vault=LOCAL, repository=DISK)
+    assert KINDS[cy.JobKind.CATALOG].assign(there).host_run.host.account == ""
+
+
+@pytest.mark.parametrize("settings", [cy.Settings(), LISTER])
+def test_a_controllers_listing_is_bounded_whoever_makes_it(settings):
+    variables = KINDS[cy.JobKind.CATALOG].assign(work("catalog", settings=settings)).host_run.variables
+    assert (variables["borg_memory_limit"], variables["borg_cpu_limit"]) == (1024**3, 600)
+    restore = KINDS[cy.JobKind.RESTORE].assign(work("restore", client=None, settings=settings)).host_run
+    assert "borg_memory_limit" not in restore.variables
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"settings": LISTER, "repository": STORAGE_BOX, "vault": BOX}, True),
+        ({"settings": LISTER}, False),
+        ({"repository": STORAGE_BOX, "vault": BOX}, False),
+    ],
+)
+def test_a_refused_key_is_explained_where_it_is_the_accounts(changes, said):
+    refused = cy.JobError("key_not_authorized", "The host does not take this key.")
+    settlement = KINDS[cy.JobKind.CATALOG].settle(work("catalog", **changes), cy.Outcome(error=refused), {})
+    assert settlement.error.code == "key_not_authorized"
+    assert ("~lister/.ssh" in str(settlement.error)) is said
 
 
 @pytest.mark.parametrize(

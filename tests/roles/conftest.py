@@ -33,6 +33,8 @@ class Plain:
             "LANG": "C.UTF-8",
             "ANSIBLE_SSH_COMMON_ARGS": f"-F {lab.ssh_config_file}",
             "ANSIBLE_NOCOLOR": "1",
+            # Not in the checkout's .ansible: hosts of two labs have the same names, and other addresses.
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "cp"),
         }
 
     def sh(self, command: str) -> subprocess.CompletedProcess[str]:

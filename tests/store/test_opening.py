@@ -293,6 +293,8 @@ def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
         ("mysql://root@localhost/x", "in SQLite or PostgreSQL, not in mysql"),
         ("nonsense", "cannot be opened"),
         ("", "cannot be opened"),
+        ("postgresql//nobody:secretword@127.0.0.1/x", "cannot be opened"),
+        ("postgresql+psycopg://nobody:secretword@127.0.0.1:port/x", "cannot be opened"),
         ("sqlite:///file:a.db?mode=ro&uri=true", "give the SQLite file plainly"),
         ("postgresql+psycopg://nobody:secretword@127.0.0.1:1/x", "the database cannot be opened"),
     ],

@@ -220,6 +220,7 @@ settings = st.builds(
     Settings,
     prepare=st.booleans(),
     catalog=st.booleans(),
+    controller_account=st.one_of(st.just(""), accounts),
     parallel=st.integers(1, 1000),
     hold_client=st.booleans(),
     first_contact=st.sampled_from(["refuse", "accept"]),

@@ -50,20 +50,17 @@ def _composed(source, request):
     # A Python literal, because reading JSON would cost the target half of the exchange. The detour makes plain
     # values of whatever Ansible has wrapped: only those have a literal that is certain to be data.
     literal = ascii(json.loads(json.dumps(request, allow_nan=False)))
-    # The sources stand in literals as well, so that the agent can hand them on to an interpreter of its own.
-    text = "B=%r\nS=%r\nD=%r\nexec(B)\nexec(boot(S,D))\nmain(%s)\n" % (_boot(), source, _digest(source), literal)
-    return text.encode("ascii")
-
-
-@functools.lru_cache(maxsize=None)
-def _boot():
-    with open(os.path.join(_TARGET, "boot.py"), encoding="ascii") as file:
-        return file.read()
+    return b"%smain(%s)\n" % (_head(source), literal.encode("ascii"))
 
 
 @functools.lru_cache(maxsize=64)
-def _digest(source):
-    return hashlib.sha256(source.encode("ascii")).hexdigest()[:32]
+def _head(source):
+    """What stands before the call. The sources are literals, so that the agent can hand them on to an interpreter of
+    its own."""
+    with open(os.path.join(_TARGET, "boot.py"), encoding="ascii") as file:
+        boot = file.read()
+    digest = hashlib.sha256(source.encode("ascii")).hexdigest()[:32]
+    return ("B=%r\nS=%r\nD=%r\nexec(B)\nexec(boot(S,D))\n" % (boot, source, digest)).encode("ascii")
 
 
 def exchange(request):

@@ -210,6 +210,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("prepare", sa.Boolean(), nullable=False),
         sa.Column("catalog", sa.Boolean(), nullable=False),
+        sa.Column("controller_account", sa.String(length=32), nullable=False),
         sa.Column("parallel", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("hold_client", sa.Boolean(), nullable=False),
         sa.Column("first_contact", sa.String(length=16), nullable=False),

@@ -22,6 +22,9 @@ def check(request):
         value = request.get(field)
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
             raise invalid(field, "a number of seconds")
+    limits = request.get("limits")
+    if limits is not None and not (isinstance(limits, dict) and all(map(bound, limits, limits.values()))):
+        raise invalid("limits", "an object of memory (bytes) and cpu (seconds), whole numbers above 0")
     if request.get("stdin") is not None and not texts([request["stdin"]], nul=True):
         raise invalid("stdin", "a text or null")
     for where in request.get("templates") or ():
@@ -31,6 +34,10 @@ def check(request):
         raise invalid("cwd", "a path, null, or an object with the path of a new folder")
     if sources is not None and not (sources.get("roots") and texts(sources["roots"])):
         raise invalid("sources", "an object whose roots are a list of absolute paths")
+
+
+def bound(name, value):
+    return name in ("memory", "cpu") and isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**62
 
 
 def texts(values, nul=False):

@@ -8,6 +8,8 @@ from .ending import signal
 from .frame import to_bytes
 
 PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#: Seconds of CPU from the signal that says so to KILL.
+LAST_WORDS = 5
 
 
 def environment(extra):
@@ -48,7 +50,8 @@ class Command:
         told, tell = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            become(argv, env, to_bytes(request.get("cwd") or "/"), (stdin, out, err), inherited, tell)
+            limits = request.get("limits") or {}
+            become(argv, env, to_bytes(request.get("cwd") or "/"), (stdin, out, err), inherited, tell, limits)
         for fd in [stdin, out, err, tell, *inherited[1:]]:
             os.close(fd)
         with open(told, "rb") as file:
@@ -76,7 +79,7 @@ class Command:
         self.feeds.clear()
 
 
-def become(argv, env, cwd, streams, inherited, tell):
+def become(argv, env, cwd, streams, inherited, tell, limits):
     """In the child: turns into the command, or tells the error's number."""
     code = errno.EINVAL
     try:
@@ -92,6 +95,8 @@ def become(argv, env, cwd, streams, inherited, tell):
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
         os.chdir(cwd)
+        if limits:
+            confine(limits)
         os.execvpe(argv[0], argv, env)  # noqa: S606 - an argv list, and no shell is the point
     except OSError as error:
         code = error.errno
@@ -100,3 +105,15 @@ def become(argv, env, cwd, streams, inherited, tell):
     finally:
         os.write(tell, b"%d" % code)
         os._exit(127)
+
+
+def confine(limits):
+    """Bounds of the kernel's for the command and all it starts. A bound that is there already is never widened."""
+    import resource
+
+    for name, number, more in (("memory", resource.RLIMIT_AS, 0), ("cpu", resource.RLIMIT_CPU, LAST_WORDS)):
+        if name in limits:
+            most = resource.getrlimit(number)[1]
+            both = [wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+                    for wanted in (limits[name], limits[name] + more)]
+            resource.setrlimit(number, tuple(both))

@@ -7,6 +7,8 @@ import stat
 from .frame import Refused, to_bytes, to_text
 from .mounts import below, identity, mount_of, read_mounts
 
+MEANT = " If it was moved on purpose, back it up once with allow_moved."
+
 
 def refused(what, root, message, **more):
     return Refused("source_" + what, message, root=root, **more)
@@ -29,10 +31,26 @@ def examine(sources):
         add_mounts(found, mounts)
     known = [path for root in found["roots"] for path in (root["asked"], root["real"])]
     for path, filesystem in sorted((sources.get("expected") or {}).items()):
-        if path not in known:
-            message = "%s was in the last backup, as file system %s, and is not there now: is it not mounted?"
+        if path not in known and wanted(path, sources, found) and file_system(path, mounts) != filesystem:
+            message = "%s was in the last backup, as file system %s, and is not there now: is it not mounted?" + MEANT
             raise refused("moved", path, message % (path, filesystem), expected=filesystem, filesystem=None)
     return found
+
+
+def wanted(path, sources, found):
+    """Whether something of the last backup is still asked for: what was taken out of a policy is not missed."""
+    if path in sources["roots"]:
+        return True
+    tops = [to_bytes(root["real"]) for root in found["roots"]]
+    return bool(sources.get("mounts")) and any(below(to_bytes(path), top) for top in tops)
+
+
+def file_system(path, mounts):
+    """The identity of the file system that a path is on; None where there is no such path."""
+    try:
+        return identity(mount_of(to_bytes(path), mounts), os.stat(to_bytes(path)))
+    except OSError:
+        return None
 
 
 def one_root(asked, sources, mounts):
@@ -59,7 +77,7 @@ def one_root(asked, sources, mounts):
     if expected and expected != filesystem:
         raise refused(
             "moved", asked,
-            "%s was on file system %s and is on %s now: is it not mounted?" % (asked, expected, filesystem),
+            ("%s was on file system %s and is on %s now: is it not mounted?" + MEANT) % (asked, expected, filesystem),
             expected=expected, filesystem=filesystem,
         )
     return {"asked": asked, "real": to_text(real), "filesystem": filesystem}

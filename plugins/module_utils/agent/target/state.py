@@ -92,7 +92,7 @@ def settle_lost(job):
         raise Gone  # it is being removed just now
     crash = read_file(job, "crash")
     result = {
-        "rc": None, "signal": None, "timed_out": False, "canceled": exists(job, "cancel"), "lost": True,
+        "rc": None, "signal": None, "limit": None, "timed_out": False, "canceled": exists(job, "cancel"), "lost": True,
         "started_at": started_at(job), "ended_at": None, "seconds": None, "exec_error": None,
         "out_bytes": None, "out_cut": None, "log_bytes": None, "log_dropped": None,
         "warnings": {"total": 0, "kinds": {}}, "errors": [], "tail": [],

@@ -29,6 +29,8 @@ class Supervisor:
         self.splitter, self.log = Splitter(), Log(job, request["log_limit"])
         self.out = Out(job, request["out_limit"])
         self.status, self.timed_out, self.steps, self.shown = None, False, None, (0, 0.0)
+        #: Seconds that the command took.
+        self.cpu = 0.0
 
     def run(self):
         began = time.monotonic()
@@ -94,8 +96,9 @@ class Supervisor:
             if woken in readable:
                 os.read(woken, 512)
             if self.status is None:
-                pid, status = os.waitpid(command.pid, os.WNOHANG)
-                self.status = status if pid else None
+                pid, status, used = os.wait4(command.pid, os.WNOHANG)
+                if pid:
+                    self.status, self.cpu = status, used.ru_utime + used.ru_stime
         last = self.splitter.rest()
         self.take([last] if last else [])
         self.show(True)
@@ -138,14 +141,23 @@ class Supervisor:
             pass  # no room: the next one may have it
         self.shown = (self.reading.seen, time.monotonic())
 
+    def limit(self, rc, died):
+        """Which of the limits it was given ended the command; None if none did."""
+        limits = self.request.get("limits") or {}
+        cpu = limits.get("cpu")
+        if cpu is not None and (died == signal.SIGXCPU or (died == signal.SIGKILL and self.cpu >= cpu)):
+            return "cpu"
+        # The kernel refuses memory and tells nobody but the command, so its own words have to do.
+        return "memory" if "memory" in limits and rc and self.reading.no_memory else None
+
     def finish(self, began, error):
         status = self.status
         died = os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else None
         rc = None if status is None else 128 + died if died else os.WEXITSTATUS(status)
         result = dict(
             self.reading.summary(),
-            rc=127 if error else rc, signal=died, timed_out=self.timed_out, canceled=self.canceled() and rc != 0,
-            lost=False, exec_error=os.strerror(error.errno) if error else None,
+            rc=127 if error else rc, signal=died, limit=self.limit(rc, died), timed_out=self.timed_out,
+            canceled=self.canceled() and rc != 0, lost=False, exec_error=os.strerror(error.errno) if error else None,
             started_at=self.request["started_at"], ended_at=time.time(), seconds=round(time.monotonic() - began, 3),
             out_bytes=self.out.total, out_cut=self.out.kept < self.out.total,
             log_bytes=self.log.end, log_dropped=self.log.dropped,
