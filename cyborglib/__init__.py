@@ -40,6 +40,7 @@ from .events import (
     JobStarted,
     JobSucceeded,
     KitOutdated,
+    VaultRekeyed,
     VaultSuspected,
 )
 from .executor import Control, Executor, HostRun, Outcome, Run
@@ -121,6 +122,7 @@ __all__ = [
     "TimedOut",
     "Variables",
     "Vault",
+    "VaultRekeyed",
     "VaultSuspected",
     "WrongKey",
     "__version__",

@@ -20,6 +20,7 @@ from .events import (
     JobStarted,
     JobSucceeded,
     KitOutdated,
+    VaultRekeyed,
     VaultSuspected,
 )
 from .model import Job, Progress
@@ -79,6 +80,8 @@ def describe(event: Event) -> str | None:
             return f"  confirmed by the controller: {_plain(event.archive)}"
         case VaultSuspected():
             return f"SUSPECT  vault {event.vault}: {_plain(event.reason)}"
+        case VaultRekeyed():
+            return f"vault {event.vault} has another passphrase now"
         case KitOutdated():
             return f"note: {event.reason}"
         case _:

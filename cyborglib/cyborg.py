@@ -45,8 +45,8 @@ class Cyborg:
     SQLAlchemy Engine, which is never disposed of here. Opening makes the tables in an empty database and
     migrates older ones; `migrate=False` never alters anything.
 
-    `key` seals the secrets: a Fernet key, a list of them (the first seals, all unseal) or the path of a file
-    that holds one. None: $CYBORG_KEY, $CYBORG_KEY_FILE, else for an SQLite file a key file in the user's
+    `key` seals the secrets: a Fernet key, a list of them (all unseal; the first seals a new database) or the path of
+    a file that holds one. None: $CYBORG_KEY, $CYBORG_KEY_FILE, else for an SQLite file a key file in the user's
     configuration folder, made only together with the database.
 
     Raises `MissingKey`, `WrongKey`, `SchemaTooNew`, `SchemaTooOld` or `StoreError`; nothing is overwritten.
@@ -251,9 +251,10 @@ class Cyborg:
     def trust(self, what: Client | Repository, fingerprint: str | None = None) -> Client | Repository:
         """Forget the host key pinned for a client or repository, or pin another one.
 
-        `fingerprint` is the new key itself, "ssh-ed25519 AAAA…", as `cat /etc/ssh/ssh_host_*_key.pub` shows
-        it on the host. Without one, the next connection takes the key from the user's known_hosts, or from
-        the network if the setting `first_contact` is "accept".
+        `fingerprint` is "SHA256:…", as `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints it on the host: the
+        next connection takes the key that has it, from the user's known_hosts or the network, and no other. Or
+        it is the new key itself, "ssh-ed25519 AAAA…". Without one, the next connection takes the key from the
+        user's known_hosts, or from the network if the setting `first_contact` is "accept".
         """
         line = "" if fingerprint is None else as_key_line(fingerprint)
         if fingerprint is not None and not line:
@@ -279,6 +280,20 @@ class Cyborg:
         **Keep it elsewhere**: whoever loses this machine and has no kit has lost the backups.
         """
         return kit.write(self._store, Path(path), passphrase, self._clock())
+
+    def rotate_key(self, key: str | Sequence[str] | Path | None = None) -> Path | None:
+        """Seal everything in the database anew with another key; gives the file that holds it, if there is one.
+
+        None makes a new key, which goes where the old one was read from when this was opened: into that key file, or
+        into a new default file of an SQLite database. So does a key given as text. A `Path` is a file of its own:
+        open the database with that from then on. At every instant a key on the disk opens the database; the old
+        one is kept in a file of its own beside the new one, as copies of the database from before need it, and
+        opens nothing else any more. Other processes that have the database open raise `WrongKey` from then on.
+
+        Raises `InUse` while another engine has jobs at work, `MissingKey` where a new key would be in no file,
+        `Invalid`, and `StoreError`; then nothing was changed.
+        """
+        return self._store.rotate(key, owner=self._engine.owner)
 
     # Working
 

@@ -115,6 +115,13 @@ class VaultSuspected(Event):
 
 
 @frozen(kw_only=True)
+class VaultRekeyed(Event):
+    """A vault has another passphrase than before: the old one, which another client learnt, opens it no more."""
+
+    vault: int
+
+
+@frozen(kw_only=True)
 class KitOutdated(Event):
     """No recovery kit was written since a vault changed: without one, losing this store loses the backups."""
 

@@ -40,6 +40,8 @@ class Host:
     interpreter: str = ""
     #: The pinned host key ("ssh-ed25519 AAAA…"); "" if none is known yet.
     host_key: str = ""
+    #: With none pinned: the fingerprint ("SHA256:…") without which no key is taken, whatever says so; "" for any.
+    fingerprint: str = ""
     #: What the key belongs to, as `Control.pinned` is told: "client-3", "repository-1".
     key_of: str = ""
     #: True: a key that nobody has pinned yet may be taken from the first connection.

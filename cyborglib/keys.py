@@ -134,12 +134,17 @@ def _user_folder() -> Path:
     return user_config_path("cyborglib")
 
 
+def default_file(database: Path, key_id: str, folder: Path | None = None) -> Path:
+    """The file in which the key of this id is looked for, if none was given."""
+    return (folder or _user_folder()) / f"{database.stem}-{key_id}.key"
+
+
 def _default(database: Path, standing: Standing, folder: Path) -> tuple[str, ...]:
     if standing.fresh:
         key = Sealer.generate_key()
-        write_key_file(folder / f"{database.stem}-{Sealer([key]).key_id}.key", key)
+        write_key_file(default_file(database, Sealer([key]).key_id, folder), key)
         return (key,)
-    expected = folder / f"{database.stem}-{standing.key_id}.key"
+    expected = default_file(database, standing.key_id, folder)
     # The database may have been renamed since; the id alone tells the key.
     found = expected if expected.exists() else next(iter(sorted(folder.glob(f"*-{standing.key_id}.key"))), None)
     if found is None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from .model import Client, Repository, Vault
+from .model.client import split_host_key
 from .sealing import encrypt_for_openssl
 from .secret import Secret, as_secret
 from .store import Store
@@ -42,7 +43,8 @@ def write(store: Store, path: Path, passphrase: Secret | str | None, now: dateti
 
 def outdated(store: Store) -> str:
     """Why a new kit should be written; "" if the last one holds every vault."""
-    newest = max((vault.prepared_at for vault in store.vaults if vault.prepared_at), default=None)
+    changes = ((vault.prepared_at, vault.rekeyed_at) for vault in store.vaults)
+    newest = max((change for pair in changes for change in pair if change), default=None)
     if newest is None:
         return ""
     written = store.get_meta(WRITTEN)
@@ -50,7 +52,7 @@ def outdated(store: Store) -> str:
     if not written:
         return f"there is no recovery kit: who loses this database loses every backup; {how}"
     if datetime.fromisoformat(written) < newest:
-        return f"the recovery kit is older than the newest vault; {how}"
+        return f"the recovery kit is older than the newest vault or passphrase; {how}"
     return ""
 
 
@@ -91,9 +93,12 @@ def _vault(vault: Vault, repository: Repository, client: Client | None) -> Itera
     yield f"Borg id:     {vault.borg_id}"
     if vault.passphrase is not None:
         yield f"passphrase:  {vault.passphrase.reveal()}"
-    if repository.host_key and not vault.where.local:
+    if vault.next_passphrase is not None:
+        yield f"     or, as a change is not settled:  {vault.next_passphrase.reveal()}"
+    host_key, _fingerprint = split_host_key(repository.host_key)
+    if host_key and not vault.where.local:
         host, port = vault.where.host, vault.where.port
-        yield f"host key:    {host if port in (None, 22) else f'[{host}]:{port}'} {repository.host_key}"
+        yield f"host key:    {host if port in (None, 22) else f'[{host}]:{port}'} {host_key}"
     if vault.controller_key is not None:
         yield "ssh key, of the controller:"
         yield vault.controller_key.reveal().strip()

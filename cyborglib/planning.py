@@ -182,6 +182,11 @@ def carried(archive: Archive, repository: Repository, vault: Vault, to: Client |
     return vault.where.local or (to is not None and not repository.managed and vault.id not in to.access)
 
 
+def lent(archive: Archive, vault: Vault, to: Client) -> bool:
+    """True if the files go to a client whose own keys do not open the vault."""
+    return to.id != archive.client and vault.id not in to.access
+
+
 def restore(
     archive: Archive,
     repository: Repository,
@@ -195,8 +200,11 @@ def restore(
     """Bring an archive's files back: to a client, or to the controller where `to` is None.
 
     `owner` is the client that the archive is of. Where the files are carried from its folder, it is held as well.
+    A client that is lent the vault learns the passphrase, which is changed then: nobody else reads meanwhile.
     """
-    source = owner if vault.where.local and carried(archive, repository, vault, to) else None
+    carries = carried(archive, repository, vault, to)
+    source = owner if vault.where.local and carries else None
+    lends = not carries and to is not None and lent(archive, vault, to)
     job = Job(
         kind=JobKind.RESTORE,
         policy=archive.policy,
@@ -210,7 +218,8 @@ def restore(
         attempts=1,
         timeout=RESTORE_TIMEOUT,
     )
-    return NewJob(job, (vault_key(vault, alone=False), *client_keys(to, settings), *client_keys(source, settings)))
+    keys = (vault_key(vault, alone=lends), *client_keys(to, settings), *client_keys(source, settings))
+    return NewJob(job, keys)
 
 
 def accessible(client: Client, vault: Vault) -> bool:

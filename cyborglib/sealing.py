@@ -9,17 +9,20 @@ import base64
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from .errors import Invalid, SealBroken
 from .secret import Secret
 
 if TYPE_CHECKING:
-    from cryptography.fernet import MultiFernet
+    from cryptography.fernet import Fernet, MultiFernet
 
 __all__ = [
     "Sealer",
+    "certified_key",
     "encrypt_for_openssl",
     "fingerprint",
     "generate_ssh_key",
@@ -50,10 +53,10 @@ class Sealer:
     Of several keys the first seals and all unseal. Raises `Invalid` for what is not a Fernet key.
     """
 
-    __slots__ = ("_fernet", "key_id")
+    __slots__ = ("_fernet", "_fernets", "key_id")
 
     def __init__(self, keys: Sequence[str]) -> None:
-        from cryptography.fernet import Fernet, MultiFernet  # here: it takes 30 ms, and not everybody seals
+        from cryptography.fernet import Fernet  # here: it takes 30 ms, and not everybody seals
 
         if isinstance(keys, str):
             keys = (keys,)
@@ -68,9 +71,31 @@ class Sealer:
                     f"key {number} of {len(keys)} is not a Fernet key, which is 32 bytes in the letters of URL-safe "
                     "base64 (44 of them); Sealer.generate_key() makes one"
                 ) from error
-        self._fernet: MultiFernet = MultiFernet(fernets)
+        ids = (hashlib.sha256(base64.urlsafe_b64decode(key)).hexdigest()[:12] for key in keys)
+        self._take(list(zip(ids, fernets, strict=True)))
+
+    def _take(self, fernets: list[tuple[str, Fernet]]) -> None:
+        from cryptography.fernet import MultiFernet
+
+        self._fernets = fernets
+        self._fernet: MultiFernet = MultiFernet([fernet for _id, fernet in fernets])
         #: Tells keys apart without giving anything away: the beginning of the first one's SHA-256.
-        self.key_id: str = hashlib.sha256(base64.urlsafe_b64decode(keys[0])).hexdigest()[:12]
+        self.key_id: str = fernets[0][0]
+
+    def led_by(self, key_id: str) -> Sealer:
+        """The same keys, and the one of this id seals; as it is if that is none of them."""
+        first = [pair for pair in self._fernets if pair[0] == key_id][:1]
+        return self._made([*first, *(pair for pair in self._fernets if pair not in first)])
+
+    def beside(self, other: Sealer) -> Sealer:
+        """One that seals as this one does, and unseals what either of both can."""
+        return self._made([*self._fernets, *other._fernets])
+
+    @staticmethod
+    def _made(fernets: list[tuple[str, Fernet]]) -> Sealer:
+        made = object.__new__(Sealer)
+        made._take(fernets)
+        return made
 
     @staticmethod
     def generate_key() -> str:
@@ -166,6 +191,58 @@ def _check_key(kind: str, body: str) -> None:
         load_ssh_public_key(f"{kind} {body}".encode())
     except (ValueError, UnsupportedAlgorithm) as error:  # binascii.Error is a ValueError
         raise Invalid(f"the public key of type {kind} cannot be read: {error}") from error
+
+
+def certified_key(
+    line: str, *, names: Collection[str], authorities: Collection[str], revoked: Collection[str], at: datetime
+) -> str:
+    """The key that a host certificate ("type base64") is for, as "type base64". Raises `Invalid`, if not all is right:
+
+    one of the authorities signed it, for one of the names, it is valid at that moment, and neither it nor its
+    authority is revoked. One that names nobody, which ssh takes for every host, is not taken.
+    """
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    try:
+        found = serialization.load_ssh_public_identity(line.encode())
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise Invalid(f"the certificate it shows cannot be read: {error}") from error
+    if not isinstance(found, serialization.SSHCertificate) or found.type is not serialization.SSHCertificateType.HOST:
+        raise Invalid("it shows no host certificate")
+    form = (serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    key, authority = (one.public_bytes(*form).decode() for one in (found.public_key(), found.signature_key()))
+    if authority not in authorities:
+        raise Invalid(f"its certificate is signed by another authority ({fingerprint(authority)})")
+    try:
+        found.verify_cert_signature()
+    except (InvalidSignature, UnsupportedAlgorithm) as error:
+        raise Invalid("the signature of its certificate is not its authority's") from error
+    if _signed_with_sha1(line, found.signature_key()):
+        raise Invalid("its certificate is signed with SHA-1: sign it anew (ssh-keygen -t rsa-sha2-512 -s …)")
+    if key in revoked or authority in revoked:
+        raise Invalid("its certificate, or the authority that signed it, is marked as revoked in known_hosts")
+    if not found.valid_after <= at.timestamp() < found.valid_before:
+        raise Invalid("its certificate is not valid at this time: it has run out, or begins later")
+    if found.critical_options:
+        raise Invalid("its certificate has conditions that are not known here")
+    patterns = [principal.decode("utf-8", "replace").lower() for principal in found.valid_principals]
+    # To ssh * and ? are patterns, and brackets are not.
+    plain = [pattern.replace("[", "[[]") for pattern in patterns]
+    if not any(fnmatchcase(name.lower(), pattern) for name in names for pattern in plain):
+        raise Invalid(f"its certificate is for {', '.join(patterns) or 'nobody'}, not for {' or '.join(names)}")
+    return key
+
+
+def _signed_with_sha1(line: str, authority: object) -> bool:
+    """True for a certificate whose signature is of the type "ssh-rsa"; OpenSSH refuses such ones too."""
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    if not isinstance(authority, RSAPublicKey):
+        return False
+    # At the end stands the signature: its type, and a number as long as the authority's key.
+    length = 4 + (authority.key_size + 7) // 8
+    return base64.b64decode(line.split()[1])[:-length].endswith(b"\x00\x00\x00\x07ssh-rsa")
 
 
 def fingerprint(line: str) -> str:

@@ -112,6 +112,8 @@ class FakeExecutor:
             return
         if job.kind is JobKind.PREPARE_REPOSITORY:
             control.keep(host.job, "key_export", Secret(f"BORG_KEY {_hex('vault', job.vault)}\nmade up"))
+        if {"rekey_next_passphrase", "borg_next_passphrase"} & set(host.secrets):
+            control.keep(host.job, "new_key_export", Secret(f"BORG_KEY {_hex('vault', job.vault)}\nmade up anew"))
         with self._lock:
             answer = self._completed(job, host.variables, answer)
         control.ended(host.job, answer)

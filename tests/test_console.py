@@ -43,6 +43,7 @@ LINES = [
     (cy.ArchiveConfirmed(job=JOB, archive="etc+web1"), "  confirmed by the controller: etc+web1"),
     (cy.HostKeyAccepted(name="web1", fingerprint="SHA256:x"), "accepted the host key of web1: SHA256:x"),
     (cy.VaultSuspected(vault=7, reason="an archive is gone"), "SUSPECT  vault 7: an archive is gone"),
+    (cy.VaultRekeyed(vault=7), "vault 7 has another passphrase now"),
     (cy.KitOutdated(reason="there is no kit"), "note: there is no kit"),
 ]
 #: Events that the console says nothing of; a new one stands here or in LINES.

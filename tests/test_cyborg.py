@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import attrs
 import pytest
 
 import cyborglib as cy
+from cyborglib.sealing import Sealer
 from cyborglib.testing import FakeExecutor, FixedClock
 
 Answer = Callable[[cy.Job], cy.Outcome | Exception]
@@ -411,6 +413,57 @@ def test_no_secret_is_in_what_an_executor_is_handed(fleet):
     handed = repr(it.executor.runs) + repr([attrs.asdict(run) for run in it.executor.runs])
     assert vault.passphrase.reveal() not in handed
     assert "PRIVATE KEY" not in handed
+
+
+def test_the_key_is_changed_while_jobs_are_at_work(tmp_path: Path) -> None:
+    database, key = f"sqlite:///{tmp_path}/cyborg.db", tmp_path / "seal.key"
+    key.touch(mode=0o600)
+    key.write_text(old := Sealer.generate_key())
+    with cy.Cyborg(database, key=key, executor=FakeExecutor(seconds=0.2)) as cyborg:
+        it = Fleet(cyborg, FakeExecutor(), 2, {"extra_vars": {"exclude": ["/etc/x"]}})
+
+        @cyborg.on(cy.JobStarted)
+        def change(_event: cy.JobStarted) -> None:
+            assert cyborg.rotate_key() == key
+
+        jobs = cyborg.run(it.policy)
+        assert [job.status for job in jobs] == ["successful"] * 2
+        assert len(it.of(cy.JobStarted)) == 8, "as often the key was another one"
+        vaults = list(cyborg.vaults)
+    with pytest.raises(cy.WrongKey):
+        cy.Cyborg(database, key=old)
+    with cy.Cyborg(database, key=key, executor=FakeExecutor()) as again:
+        assert list(again.vaults) == vaults
+        assert all(vault.passphrase and vault.key_export and vault.controller_key for vault in again.vaults)
+        assert [job.extra_vars for job in again.jobs if job.kind == "backup"] == [{"exclude": ["/etc/x"]}] * 2
+
+
+def test_a_vault_that_is_lent_has_its_next_passphrase_in_the_store_first(fleet: Callable[..., Fleet]) -> None:
+    between: list[cy.Vault] = []
+
+    def answer(job: cy.Job) -> cy.Outcome:
+        if job.kind == "restore":
+            between.append(it.cyborg.vaults.get(job.vault))
+        return cy.Outcome()
+
+    it = fleet(answer, clients=2)
+    [first, _other] = it.cyborg.run(it.policy)
+    [before, _] = it.cyborg.vaults
+    [job] = it.cyborg.finish([it.cyborg.restore(first.archives[0], to=it.clients[1])])
+    assert (job.status, job.warnings) == ("successful", ())
+    [lent] = between
+    assert lent.passphrase == before.passphrase
+    assert lent.next_passphrase not in (None, before.passphrase)
+    after = it.cyborg.vaults.get(before.id)
+    assert (after.passphrase, after.next_passphrase) == (lent.next_passphrase, None)
+    assert after.key_export not in (None, before.key_export)
+    assert [event.vault for event in it.told if isinstance(event, cy.VaultRekeyed)] == [before.id]
+    # Whoever asks for one that is there already gets that one.
+    promised = it.cyborg._store.vaults.promise(before.id)
+    assert it.cyborg._store.vaults.promise(before.id) == promised
+    # The next look of the controller settles it.
+    it.cyborg.finish(it.cyborg.catalog(it.repository))
+    assert it.cyborg.vaults.get(before.id).passphrase == promised.next_passphrase
 
 
 def test_an_empty_passphrase_never_makes_a_kit_of_plain_text(fleet, tmp_path):

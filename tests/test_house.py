@@ -23,6 +23,7 @@ ROOMS = (
     {"model"},
     {"events", "executor", "optionvalues", "planning", "scheduling", "sealing"},
     {"content", "keys"},
+    {"newkey"},
     {"ansible", "kinds", "store"},
     {"invitations", "kit", "launching"},
     {"engine", "restoring", "testing", "timetable"},

@@ -77,7 +77,7 @@ def test_what_is_sealed():
     assert {cls.__name__: sealed_fields(cls) for cls in (cy.Client, cy.Repository, cy.Vault, cy.Policy, cy.Job)} == {
         "Client": ("become_password", "trusted_vars"),
         "Repository": ("passphrase", "admin_become_password"),
-        "Vault": ("passphrase", "key_export", "controller_key"),
+        "Vault": ("passphrase", "next_passphrase", "key_export", "controller_key"),
         "Policy": ("extra_vars",),
         "Job": ("extra_vars", "options"),
     }

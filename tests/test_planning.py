@@ -126,6 +126,9 @@ def test_keys_of_each_kind(hold):
     assert new.keys == (Key("vault:5", False), held)
     assert (new.job.archive, new.job.client, new.job.policy, new.job.attempts) == (8, 1, 9, 1)
     assert planning.restore(archive, NAS, vault(5), None, options, options=Variables()).keys == (Key("vault:5", False),)
+    # One that the archive is not of learns the passphrase, which is changed then.
+    lent = planning.restore(archive, NAS, vault(5), client(2), options, options=Variables())
+    assert lent.keys == (Key("vault:5", True), Key("client:2", hold))
 
 
 def test_a_listing_in_a_folder_of_a_client_holds_that_client():

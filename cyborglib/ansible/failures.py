@@ -10,19 +10,29 @@ from ..executor import Host
 from .texts import harmless
 
 
-def _who(host: Host) -> str:
+class Unknown(Exception):
+    """No host key could be had; `error` is what the job fails with."""
+
+    def __init__(self, error: JobError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def who(host: Host) -> str:
+    """A host as people call it."""
     return host.title or host.address or host.name
 
 
 def _changed(host: Host, text: str) -> str:
     return (
-        f"{_who(host)} answers with another ssh host key than the one that is pinned. Somebody may be in between; if "
+        f"{who(host)} answers with another ssh host key than the one that is pinned. Somebody may be in between; if "
         "the host was reinstalled, compare its key and then forget the old one with "
-        f"cyborg.trust({_called(host)})."
+        f"cyborg.trust({called(host)})."
     )
 
 
-def _called(host: Host) -> str:
+def called(host: Host) -> str:
+    """Its client or repository, as one who types Python calls it."""
     kind, _, number = host.key_of.partition("-")
     shelf = {"client": "clients", "repository": "repositories"}.get(kind)
     return f"cyborg.{shelf}.get({number})" if shelf and number.isdigit() else "the client or repository"
@@ -30,18 +40,18 @@ def _called(host: Host) -> str:
 
 def _login(host: Host, text: str) -> str:
     return (
-        f"ssh could not log in to {_who(host)}: {text}. Try `ssh {_who(host)} true` as the account that runs this "
+        f"ssh could not log in to {who(host)}: {text}. Try `ssh {who(host)} true` as the account that runs this "
         "library; a key has to be offered without a question (by an agent, or IdentityFile in ~/.ssh/config)."
     )
 
 
 def _reach(host: Host, text: str) -> str:
-    return f"{_who(host)} could not be reached: {text}."
+    return f"{who(host)} could not be reached: {text}."
 
 
 def _become(host: Host, text: str) -> str:
     return (
-        f"Root's rights could not be had on {_who(host)}: {text}. Give become_password, allow sudo without one for "
+        f"Root's rights could not be had on {who(host)}: {text}. Give become_password, allow sudo without one for "
         "that account, log in as root, or say become=False."
     )
 

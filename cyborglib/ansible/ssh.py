@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -112,3 +113,15 @@ def login_arguments(host: Host) -> list[str]:
         *(["-o", f"Port={host.port}"] if host.port else []),
         *(["-o", f"User={host.user}"] if host.user else []),
     ]
+
+
+def run(argv: list[str], timeout: int = 30) -> subprocess.CompletedProcess[str]:
+    """Run ssh or one of its tools, with nothing in the environment but what it needs; late is like unreachable."""
+    environment = {name: os.environ[name] for name in ("HOME", "PATH", "SSH_AUTH_SOCK", "USER") if name in os.environ}
+    try:
+        return subprocess.run(
+            argv, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL, timeout=timeout,
+            check=False, env={**environment, "LC_ALL": "C.UTF-8"},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(argv, 255, "", f"no answer within {timeout} seconds")

@@ -15,6 +15,7 @@ from ..events import HostKeyAccepted, JobProgressed
 from ..executor import Outcome
 from ..kinds import KINDS, Refused, Settlement
 from ..model import Job, Progress
+from ..model.client import split_host_key
 from ..sealing import fingerprint
 from ..secret import Secret
 from ..store import Shelf, Store
@@ -117,8 +118,9 @@ class EngineControl:
             if not assigned.open:
                 return False
             value = shelf.get(int(number))
-            if value.host_key:
-                return bool(value.host_key == host_key)
+            known, wanted = split_host_key(value.host_key)
+            if known or (wanted and wanted != fingerprint(host_key)):
+                return bool(known == host_key)
             shelf.observe(int(number), host_key=host_key)
             if accepted:
                 told.append(HostKeyAccepted(name=value.name, fingerprint=fingerprint(host_key)))

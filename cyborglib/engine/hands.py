@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
+from attrs import evolve
+
 from ..errors import ErrorCode, Invalid, JobError
 from ..kinds import KINDS, Refused, Settlement, Work
 from ..model import Settings
@@ -111,7 +113,7 @@ class Hands:
             work = loading.work(claim, self._clock())
             if not recover:
                 refuse_disabled(work)
-            assigned = Assigned(work, KINDS[claim.job.kind].assign(work))
+            assigned = self._assign(work)
         except Exception as error:
             # Whatever it is, it must neither stop the queue nor leave the job unfinished.
             self._end(claim, loading.settings, _why_not(claim, error))
@@ -119,6 +121,15 @@ class Hands:
         if recover:
             assigned.recover()
         return assigned
+
+    def _assign(self, work: Work) -> Assigned:
+        """As its kind says; before a vault's passphrase is told to a host, the one that takes its place is kept."""
+        kind = KINDS[work.job.kind]
+        assignment = kind.assign(work)
+        if assignment.lends and work.vault is not None and work.vault.id is not None:
+            work = evolve(work, vault=self._store.vaults.promise(work.vault.id))
+            assignment = kind.assign(work)
+        return Assigned(work, assignment)
 
     def _end(self, claim: Claim, settings: Settings, ending: Ending) -> None:
         """End a claimed job that no executor gets."""

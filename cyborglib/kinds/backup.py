@@ -11,7 +11,8 @@ from ..errors import ErrorCode, JobError
 from ..executor import HostRun, Outcome
 from ..model.fields import as_utc
 from ..secret import Secret
-from .hosts import become_secrets, borg_variables, client_host, key_path
+from .hosts import become_secrets, borg_variables, client_host, key_path, unpinned
+from .rekeying import passphrases
 from .work import Assignment, Refused, Settlement, Work, refuse_suspect, refuse_unready
 
 #: Between the parts of an archive's name: a letter that no name of ours can hold, so that the archives of
@@ -74,9 +75,7 @@ def assign(work: Work) -> Assignment:
     assert work.role is not None
     refuse_suspect(vault)
     refuse_unready(work)
-    secrets = become_secrets(client)
-    if vault.passphrase is not None:
-        secrets["borg_passphrase"] = vault.passphrase
+    secrets = become_secrets(client) | passphrases(vault)
     role, variables = work.role(policy.type, job.extra_vars)
     return Assignment(
         playbook="backup",
@@ -99,6 +98,7 @@ def assign(work: Work) -> Assignment:
                 "borg_expected_roots": dict(work.previous.roots) if work.previous else {},
             },
             secrets=tuple(secrets),
+            others=unpinned(repository, vault, work.settings),
             timeout=job.timeout,
         ),
         secrets=secrets,

@@ -18,8 +18,9 @@ from ..executor import HostRun, Outcome
 from ..model import Archive
 from ..secret import Secret
 from .controller import explained, listing
-from .hosts import become_secrets, borg_variables, client_host
-from .prepare_repository import key_digest
+from .exported import key_digest
+from .hosts import become_secrets, borg_variables, client_host, unpinned
+from .rekeying import digest, passphrases, taken, told
 from .work import Assignment, Refused, Settlement, Work
 
 DOCS = "docs/append-only.md says what that means and how they come back"
@@ -36,12 +37,10 @@ def assign(work: Work) -> Assignment:
             raise Refused(ErrorCode.BAD_ARGUMENTS, f"nobody knows on which client {vault.location} lies")
         host = client_host(work.client, name, work.settings)
         variables = {**borg_variables(job, work.repository, vault, work.settings), "borg_ssh_key": ""}
-        secrets = become_secrets(work.client)
-        if vault.passphrase is not None:
-            secrets["borg_passphrase"] = vault.passphrase
+        secrets = become_secrets(work.client) | passphrases(vault)
     else:
         host, variables, secrets = listing(work, name)
-    variables["borg_key_sha256"] = key_digest(vault.key_export) if vault.key_export is not None else ""
+    variables["borg_key_sha256"] = digest(vault)
     return Assignment(
         playbook="catalog",
         host_run=HostRun(
@@ -51,6 +50,7 @@ def assign(work: Work) -> Assignment:
             host=host,
             variables=variables,
             secrets=tuple(secrets),
+            others=unpinned(work.repository, vault, work.settings),
             timeout=job.timeout,
         ),
         secrets=secrets,
@@ -58,7 +58,19 @@ def assign(work: Work) -> Assignment:
 
 
 def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settlement:
-    """Confirm what is there; whatever of ours is not there makes the vault suspect."""
+    """Confirm what is there; whatever of ours is not there makes the vault suspect.
+
+    A vault that was to get another passphrase has got it, if the listing was made with that.
+    """
+    vault = work.vault
+    assert vault is not None
+    changed = taken(work, kept)
+    settlement = _settled(evolve(work, vault=evolve(vault, **changed)), outcome)
+    events = (*settlement.events, *told(work, changed))
+    return evolve(settlement, vault={**changed, **settlement.vault}, events=events)
+
+
+def _settled(work: Work, outcome: Outcome) -> Settlement:
     vault = work.vault
     assert vault is not None
     if outcome.error is not None:
@@ -126,17 +138,17 @@ def _ids(archives: Iterable[Archive]) -> tuple[int, ...]:
     return tuple(archive.id or 0 for archive in archives)
 
 
-def _changed(work: Work, told: Mapping[str, Any]) -> JobError | None:
+def _changed(work: Work, facts: Mapping[str, Any]) -> JobError | None:
     """An error where the listing is of another repository than ours, or under another key."""
     vault = work.vault
     assert vault is not None
-    if told.get("borg_id", vault.borg_id) != vault.borg_id:
+    if facts.get("borg_id", vault.borg_id) != vault.borg_id:
         return JobError(
             ErrorCode.VAULT_ID_CHANGED,
             f"at {vault.location} lies another Borg repository than the one that was prepared there: find out who "
             "replaced it, and bring the old one back",
         )
-    if vault.key_export is not None and told.get("key_sha256", "") not in ("", key_digest(vault.key_export)):
+    if vault.key_export is not None and facts.get("key_sha256", "") not in ("", key_digest(vault.key_export)):
         return JobError(
             ErrorCode.VAULT_KEY_CHANGED,
             f"the key that lies in the vault {vault.location} is not the one that was exported when it was made: "

@@ -15,6 +15,7 @@ from ..errors import ErrorCode, JobError
 from ..executor import Host
 from ..secret import Secret
 from .hosts import borg_variables, controller_host
+from .rekeying import passphrases
 from .work import Work
 
 #: What a listing may take: bytes of address space, seconds of CPU. 250 000 archives took 900 MB and 10 s, which is
@@ -29,9 +30,7 @@ def controller_access(work: Work) -> tuple[dict[str, Any], dict[str, Secret]]:
     assert repository is not None
     variables = borg_variables(work.job, repository, vault, work.settings)
     variables |= {"borg_ssh_key": "", "borg_base_dir": f"{work.state_dir}/borg/vault-{vault.id}"}
-    secrets: dict[str, Secret] = {}
-    if vault.passphrase is not None:
-        secrets["borg_passphrase"] = vault.passphrase
+    secrets = passphrases(vault)
     if repository.managed and vault.controller_key is not None:
         secrets["ssh_key"] = vault.controller_key
     return variables, secrets

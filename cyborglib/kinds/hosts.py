@@ -6,6 +6,7 @@ from typing import Any
 
 from ..executor import Host
 from ..model import Client, Job, Repository, Settings, Vault
+from ..model.client import split_host_key
 from ..secret import Secret
 
 #: Where a client keeps the keys that the library made there, if its preparation did not say.
@@ -15,6 +16,7 @@ KEYS = "/etc/cyborg/keys"
 def client_host(client: Client, name: str, settings: Settings, *, secret: str = "") -> Host:
     """A client, called `name` in the run. `secret` is what its become password is called there, if not just that."""
     become = client.become
+    host_key, fingerprint = split_host_key(client.host_key)
     if become is None and "become" in client.facts:
         become = bool(client.facts["become"])
     return Host(
@@ -28,7 +30,8 @@ def client_host(client: Client, name: str, settings: Settings, *, secret: str = 
         become_user=client.host_vars.get("become_user", "root"),
         become_password=(secret or "become_password") if client.become_password else "",
         interpreter=client.host_vars.get("interpreter", "") or str(client.facts.get("python", "")),
-        host_key=client.host_key,
+        host_key=host_key,
+        fingerprint=fingerprint,
         key_of=f"client-{client.id}",
         accept_new=settings.first_contact == "accept",
         title=client.hostname,
@@ -44,6 +47,7 @@ def controller_host(name: str, account: str = "") -> Host:
 def repository_host(repository: Repository, settings: Settings) -> Host:
     """The host of a repository, as its administrator reaches it."""
     location = repository.location
+    host_key, fingerprint = split_host_key(repository.host_key)
     return Host(
         name=f"repository-{repository.id}",
         address=location.host,
@@ -51,11 +55,22 @@ def repository_host(repository: Repository, settings: Settings) -> Host:
         user=repository.admin_user or "root",
         become=repository.admin_become,
         become_password="admin_become_password" if repository.admin_become_password else "",
-        host_key=repository.host_key,
+        host_key=host_key,
+        fingerprint=fingerprint,
         key_of=f"repository-{repository.id}",
         accept_new=settings.first_contact == "accept",
         title=location.host,
     )
+
+
+def unpinned(repository: Repository, vault: Vault, settings: Settings) -> tuple[Host, ...]:
+    """The repository's host for a job that has nothing to do there itself, where its key is still to be found.
+
+    Else Borg's ssh would take the word of whoever answers, or of nobody.
+    """
+    if vault.where.local or split_host_key(repository.host_key)[0]:
+        return ()
+    return (repository_host(repository, settings),)
 
 
 def become_secrets(client: Client | None, repository: Repository | None = None) -> dict[str, Secret]:
@@ -86,12 +101,13 @@ def key_name(client: Client, vault: Vault) -> str:
 
 def borg_variables(job: Job, repository: Repository, vault: Vault, settings: Settings) -> dict[str, Any]:
     """What every call of Borg needs to know of a vault."""
+    host_key, _fingerprint = split_host_key(repository.host_key)
     found: dict[str, Any] = {
         "borg_repository": str(vault.where),
         "borg_repository_id": vault.borg_id,
         "borg_lock_wait": settings.lock_wait,
         "borg_connect_timeout": settings.connect_timeout,
-        "borg_known_hosts": f"* {repository.host_key}" if repository.host_key and not vault.where.local else "",
+        "borg_known_hosts": f"* {host_key}" if host_key and not vault.where.local else "",
         # Which host's key that is: where none is pinned yet, the executor finds it and fills it in.
         "borg_known_hosts_of": "" if vault.where.local else f"repository-{repository.id}",
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,11 +12,10 @@ from ..model.repository import STORAGE_ACCOUNT
 from ..sealing import public_line
 from ..secret import Secret
 from . import facts
+from .exported import is_export, key_digest
 from .hosts import become_secrets, borg_variables, client_host, key_name, key_path, repository_host
+from .rekeying import passphrases
 from .work import Assignment, Refused, Settlement, Work, refuse_suspect
-
-#: Characters; the export of a repokey has a few hundred.
-_LONGEST_EXPORT = 64 * 1024
 
 
 def assign(work: Work) -> Assignment:
@@ -32,7 +30,7 @@ def assign(work: Work) -> Assignment:
         )
     refuse_suspect(vault)
     where = vault.where
-    secrets = become_secrets(client, repository)
+    secrets = become_secrets(client, repository) | passphrases(vault)
     variables: dict[str, Any] = {
         **borg_variables(job, repository, vault, work.settings),
         "borg_ssh_key": key_path(client, vault),
@@ -51,8 +49,6 @@ def assign(work: Work) -> Assignment:
             "prepare_repository_append_only": repository.append_only,
             "prepare_repository_controller_key": public_line(vault.controller_key) if vault.controller_key else "",
         }
-    if vault.passphrase is not None:
-        secrets["borg_passphrase"] = vault.passphrase
     return Assignment(
         playbook="prepare_repository",
         host_run=HostRun(
@@ -96,7 +92,7 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
     observed: dict[str, Any] = {"ready": True, "borg_id": borg_id, "prepared_at": work.now}
     if vault.key_export is None:
         observed["key_export"] = export
-    elif key_digest(vault.key_export) != key_digest(export):
+    elif vault.next_passphrase is None and key_digest(vault.key_export) != key_digest(export):
         return Settlement(
             error=JobError(
                 ErrorCode.VAULT_KEY_CHANGED,
@@ -115,14 +111,3 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
         client={"access": tuple(dict.fromkeys((*client.access, vault.id or 0)))},
         repository={"ready": True, "borg_version": facts.version(outcome.facts, "repository_borg_version")},
     )
-
-
-def is_export(export: Secret, borg_id: str) -> bool:
-    """True for what `borg key export` writes of the repository of this id: a line with the id, then base64."""
-    text = export.reveal()
-    return len(text) <= _LONGEST_EXPORT and text.lstrip().startswith(f"BORG_KEY {borg_id}\n")
-
-
-def key_digest(export: Secret) -> str:
-    """SHA-256 of an exported key, without what differs between two exports of the same key (line ends, blanks)."""
-    return hashlib.sha256("\n".join(export.reveal().split()).encode()).hexdigest()

@@ -12,10 +12,12 @@ from typing import Any
 from ..errors import ErrorCode
 from ..executor import Host, HostRun, Outcome
 from ..model import Client
-from ..planning import carried
+from ..planning import carried, lent
 from ..secret import Secret
-from .controller import controller_access
-from .hosts import become_secrets, borg_variables, client_host, controller_host, key_path, repository_host
+from . import lending
+from .controller import LIMITS, controller_access, listing
+from .hosts import become_secrets, borg_variables, client_host, controller_host, key_path, repository_host, unpinned
+from .rekeying import digest, passphrases
 from .work import Assignment, Refused, Settlement, Work, refuse_unready
 
 #: What the become password of the client that files are carried to is called.
@@ -50,18 +52,19 @@ def assign(work: Work) -> Assignment:
         here=str(options.get("here", ".")),
     )
     playbook = "restore"
-    others: tuple[Host, ...] = ()
+    others: tuple[Host, ...] = unpinned(repository, vault, work.settings)
     carries = carried(archive, repository, vault, client)
     if carries:
         host, variables, secrets = _opened(work, work.owner if vault.where.local else None)
         # What would come is seen where Borg runs.
         if not options.get("dry_run"):
             playbook = "restore_carried"
-            others, more, passwords = _carried_to(work, options, into)
+            targets, more, passwords = _carried_to(work, options, into)
+            others = (*others, *targets)
             variables, secrets = variables | more, secrets | passwords
-    elif elsewhere(work):
-        playbook, others = "restore_elsewhere", (repository_host(repository, work.settings),)
-        host, variables, secrets = _lent(work)
+    elif lends(work):
+        playbook = "restore_elsewhere"
+        host, others, variables, secrets = _lent(work)
     else:
         host, variables, secrets = _opened(work, client)
     variables |= {
@@ -86,15 +89,17 @@ def assign(work: Work) -> Assignment:
             timeout=job.timeout,
         ),
         secrets=secrets,
+        lends=lends(work),
     )
 
 
-def elsewhere(work: Work) -> bool:
-    """True if the files go to a client whose keys do not open the vault."""
-    client, archive, vault = work.client, work.archive, work.vault
+def lends(work: Work) -> bool:
+    """True if the files go to a client that is lent the vault for this."""
+    client, archive, vault, repository = work.client, work.archive, work.vault, work.repository
     assert archive is not None
     assert vault is not None
-    return client is not None and client.id != archive.client and vault.id not in client.access
+    assert repository is not None
+    return client is not None and not carried(archive, repository, vault, client) and lent(archive, vault, client)
 
 
 Place = tuple[Host, dict[str, Any], dict[str, Secret]]
@@ -110,9 +115,7 @@ def _opened(work: Work, client: Client | None) -> Place:
     refuse_unready(work, client)
     variables = borg_variables(job, repository, vault, work.settings)
     variables["borg_ssh_key"] = key_path(client, vault)
-    secrets = become_secrets(client)
-    if vault.passphrase is not None:
-        secrets["borg_passphrase"] = vault.passphrase
+    secrets = become_secrets(client) | passphrases(vault)
     return client_host(client, f"job-{job.id}", work.settings), variables, secrets
 
 
@@ -138,28 +141,37 @@ def _carried_to(
     return (target,), variables, secrets
 
 
-def _lent(work: Work) -> Place:
-    """Another client, which is let into the vault for this job only, by a key of its own."""
+def _lent(work: Work) -> tuple[Host, tuple[Host, ...], dict[str, Any], dict[str, Secret]]:
+    """Another client, which is let into the vault for this job only, by a key of its own.
+
+    The vault's passphrase is changed by the controller then, as whom and how bounded it lists vaults.
+    """
     vault, repository, job, client = work.vault, work.repository, work.job, work.client
     assert vault is not None
     assert repository is not None
     assert client is not None
     if not client.ready:
         raise Refused(ErrorCode.BAD_ARGUMENTS, f"{client.hostname} is not ready: call prepare(client) first", skip=True)
-    variables = borg_variables(job, repository, vault, work.settings) | {
+    controller, reached, _secrets = listing(work, lending.CONTROLLER)
+    variables = borg_variables(job, repository, vault, work.settings) | LIMITS
+    variables |= {
         "cyborg_repository_host": f"repository-{vault.repository}",
         "restore_key": f"restore-{job.id}",
         "restore_vault": vault.id,
         "restore_account": vault.where.user,
         "restore_folder": vault.where.path,
         "restore_seconds": job.timeout,
+        "restore_base_dir": reached["borg_base_dir"],
+        "cyborg_controller": lending.CONTROLLER,
+        "borg_key_sha256": digest(vault),
     }
-    secrets = become_secrets(client, repository)
-    if vault.passphrase is not None:
-        secrets["borg_passphrase"] = vault.passphrase
-    return client_host(client, f"job-{job.id}", work.settings), variables, secrets
+    secrets = become_secrets(client, repository) | lending.secrets(vault)
+    others = (repository_host(repository, work.settings), controller)
+    return client_host(client, f"job-{job.id}", work.settings), others, variables, secrets
 
 
 def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settlement:
-    """A restore changes nothing but the files it brought."""
+    """A restore changes nothing but the files it brought; and, of a vault that was lent for it, the passphrase."""
+    if lends(work):
+        return lending.settle(work, outcome, kept)
     return Settlement(error=outcome.error, warnings=outcome.warnings)

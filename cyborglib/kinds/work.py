@@ -85,6 +85,8 @@ class Assignment:
     secrets: Mapping[str, Secret] = field(factory=dict, repr=False)
     #: Variables of the whole run; jobs with different ones are not worked in one run.
     run_variables: Mapping[str, str] = field(factory=dict)
+    #: The vault's passphrase is told to a host that is not to keep it: first the next one has to be in the store.
+    lends: bool = False
 
 
 @frozen(kw_only=True)

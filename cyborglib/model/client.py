@@ -61,6 +61,7 @@ _KEY_LINE = re.compile(
     r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
     r" [A-Za-z0-9+/]{1,4000}={0,3}"
 )
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
 
 def _host_variables(values: Mapping[str, Any] | None) -> Variables:
@@ -110,19 +111,34 @@ def _tags(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def as_key_line(value: str) -> str:
-    """A line of a public key as type and base64: the comment that follows in files is dropped."""
-    if not isinstance(value, str):
+    """A line of a public key as type and base64: the comment that follows in files is dropped.
+
+    Of a line that `ssh-keygen -l` prints (bits, fingerprint, comment, type) it is the fingerprint.
+    """
+    line = value.strip(" \t\r\n") if isinstance(value, str) else None
+    if line is None or not line.isprintable():
         return value
-    line = value.strip(" \t\r\n")
-    return " ".join(line.split()[:2]) if line.isprintable() else value
+    words = line.split()
+    if len(words) > 1 and words[0].isdigit() and _FINGERPRINT.fullmatch(words[1]):
+        return words[1]
+    return " ".join(words[:2])
+
+
+def split_host_key(value: str) -> tuple[str, str]:
+    """What a `host_key` is: the key itself, or the fingerprint that it must have when it is first seen; "" for none."""
+    return ("", value) if _FINGERPRINT.fullmatch(value) else (value, "")
 
 
 def check_key_line(_instance: Any, _attribute: Attribute[Any] | None, value: object) -> None:
-    """A validator for an ssh host key as type and base64, or "". That it really is a key is for whoever pins it."""
-    if value != "" and not (isinstance(value, str) and _KEY_LINE.fullmatch(value)):
+    """A validator for an ssh host key as type and base64, a fingerprint, or "".
+
+    That it really is a key is for whoever pins it.
+    """
+    if value != "" and not (isinstance(value, str) and (_KEY_LINE.fullmatch(value) or _FINGERPRINT.fullmatch(value))):
         raise Invalid(
             f"host_key {shown(value)} must be one line of type and key, like 'ssh-ed25519 AAAA…', as "
-            "`cat /etc/ssh/ssh_host_ed25519_key.pub` shows it on the host"
+            "`cat /etc/ssh/ssh_host_ed25519_key.pub` shows it on the host, or a fingerprint, 'SHA256:…', as "
+            "`ssh-keygen -lf` of that file does"
         )
 
 
@@ -168,7 +184,8 @@ class Client:
     ip: str = observed("")
     borg_version: str = observed("")
     facts: Variables = observed(None, converter=as_variables)
-    #: The pinned ssh host key ("ssh-ed25519 AAAA…"); may be given to `add`.
+    #: The pinned ssh host key ("ssh-ed25519 AAAA…"), or the fingerprint that it must have when it is first seen
+    #: ("SHA256:…"); may be given to `add`.
     host_key: str = observed("", converter=as_key_line, validator=check_key_line)
     #: The client's own ssh key, made at preparation ("ssh-ed25519 AAAA…").
     public_key: str = observed("")

@@ -74,7 +74,7 @@ class Repository:
     id: int | None = observed()
     revision: int = observed(0)
     ready: bool = observed(False)
-    #: The pinned ssh host key of the repository's host; may be given to `add`.
+    #: The pinned ssh host key of the repository's host, or the fingerprint it must have; may be given to `add`.
     host_key: str = observed("", converter=as_key_line, validator=check_key_line)
     borg_version: str = observed("")
     facts: Variables = observed(None, converter=as_variables)
@@ -109,8 +109,10 @@ class Vault:
     client: int | None = field(converter=as_id)
     location: str = field()
     passphrase: Secret | None = observed(None, sealed=True, converter=as_secret)
+    #: The passphrase that the vault is to get, and may have got already; None once the controller has seen to it.
+    next_passphrase: Secret | None = observed(None, sealed=True, converter=as_secret)
     borg_id: str = observed("")
-    #: What `borg key export` gave at preparation: opens the vault together with the passphrase.
+    #: What `borg key export` gave when the passphrase was set: opens the vault together with that.
     key_export: Secret | None = observed(None, sealed=True, converter=as_secret)
     #: The client's public key for this vault; the private half is on the client alone.
     public_key: str = observed("")
@@ -120,6 +122,8 @@ class Vault:
     suspect: str = observed("")
     created_at: datetime | None = observed(converter=as_utc)
     prepared_at: datetime | None = observed(converter=as_utc)
+    #: When the library changed the passphrase: a recovery kit from before has the old one.
+    rekeyed_at: datetime | None = observed(converter=as_utc)
     id: int | None = observed()
     revision: int = observed(0)
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from ..errors import StoreError
+from ..errors import StoreError, WrongKey
 from ..sealing import Sealer
 
 #: The advisory lock that our writers take on PostgreSQL: an arbitrary number, "cyborg" in letters.
@@ -62,6 +62,27 @@ class Database:
     def sealer(self, sealer: Sealer) -> None:
         self._sealer = sealer
 
+    def sealing(self) -> Sealer:
+        """The sealer, inside a transaction that writes what is sealed, or takes work for which that is needed.
+
+        Raises `WrongKey` if another process has sealed everything anew: what is sealed here would open nowhere.
+        """
+        assert self._current is not None, "what is sealed is written in a transaction"
+        if not self._local.sealing:
+            self.check_key(self._current)
+            self._local.sealing = True
+        return self.sealer
+
+    def check_key(self, connection: Connection) -> None:
+        """Raise `WrongKey` if the database is not sealed with our key any more."""
+        query = text("SELECT value FROM cyborg_meta WHERE name = 'key_id'")
+        now = connection.execute(query).scalar_one_or_none()
+        if now != self.sealer.key_id:
+            raise WrongKey(
+                f"another process has given this database a new key ({now}; here it is {self.sealer.key_id}): close it "
+                "here, and open it again with that key. Nothing was written"
+            )
+
     def close(self) -> None:
         """Give back the connections, if they are ours and not a host application's."""
         if self._own:
@@ -101,7 +122,7 @@ class Database:
             connection.begin(),
         ):
             self._begin(connection, lock)
-            self._local.connection, self._local.later = connection, later
+            self._local.connection, self._local.later, self._local.sealing = connection, later, False
             try:
                 yield connection
             finally:

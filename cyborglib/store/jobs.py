@@ -56,7 +56,7 @@ class JobShelf(ReadShelf[Job]):
         Raises `NotFound` if something that a job refers to is gone, and queues nothing.
         """
         with self._database.transaction() as connection:
-            now, sealer = self._database.clock(), self._database.sealer
+            now, sealer = self._database.clock(), self._database.sealing()
             ids, new = queueing.queue(connection, planned, now, sealer, self.get)
             return Queued(self._of(connection, ids), new)
 
@@ -107,6 +107,7 @@ class JobShelf(ReadShelf[Job]):
             while more and len(taken) < limit:
                 left = limit - len(taken)
                 with self._database.transaction() as connection:
+                    self._database.sealing()  # Else each of them would fail, as its secrets do not open.
                     got, more = claiming.claim_some(connection, owner, left, now, lease, look=look, only=page)
                 taken += got
                 look = min(2 * look, LONGEST_LOOK)
@@ -260,6 +261,7 @@ class JobShelf(ReadShelf[Job]):
     def adopt(self, id: int, owner: str, lease: int) -> Claim | None:
         """Take over a job whose lease is over, with all it holds; None if it ended, or an engine looks after it."""
         with self._database.transaction() as connection:
+            self._database.sealing()
             if not leases.adopt(connection, id, owner, lease):
                 return None
         return next(iter(self._claims([id])), None)

@@ -115,6 +115,8 @@ def prepare(
             key_id = _single(connection, KEY_ID)
             standing = Standing(file=file, memory=memory, fresh=not key_id, key_id=key_id)
             sealer = keys if isinstance(keys, Sealer) else Sealer(keys(standing))
+            # A key file may hold two while the key is changed: the one that sealed what is there goes on sealing.
+            sealer = sealer.led_by(key_id)
             _check_key(connection, sealer, standing)
             database.sealer = sealer
     except StoreError as error:

@@ -11,7 +11,7 @@ import attrs
 from sqlalchemy import ColumnElement, Connection, RowMapping, TextClause, func, select
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from ..errors import CyborgError, Invalid, NotFound, SealBroken, StoreError
+from ..errors import CyborgError, Invalid, NotFound, SealBroken, StoreError, WrongKey
 from .database import Database
 from .mapped import Mapped
 
@@ -141,6 +141,8 @@ class ReadShelf(Generic[T]):
         for row in self._completed(connection, rows):
             try:
                 found.append(self._value(row))
+            except WrongKey:
+                raise  # It is not that value: none would open.
             except StoreError as error:
                 logger.error("%s", error)  # noqa: TRY400 - the sentence is all there is to say
         return found
@@ -153,6 +155,8 @@ class ReadShelf(Generic[T]):
         try:
             return self._mapped.value(row, self._database.sealer)
         except SealBroken:
+            with self._database.reading() as connection:
+                self._database.check_key(connection)
             raise
         except (CyborgError, ValueError, TypeError, KeyError) as error:
             raise StoreError(

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select, text, update
 
+from ..errors import InUse
 from ..sealing import Sealer
+from . import schema
+from .leases import OVER
 from .mapped import ALL
 from .opening import write_check
 from .reading import PAGE
+
+
+def refuse_others(connection: Connection, owner: str) -> None:
+    """Raise `InUse` while another engine than `owner` has jobs at work: what it learns it could not keep any more."""
+    table = schema.jobs.c
+    others = select(table.id).where(text(schema.ACTIVE), table.owner.is_not(None), table.owner != owner, ~OVER)
+    if found := list(connection.scalars(others.order_by(table.id).limit(6))):
+        jobs = ", ".join(map(str, found[:5])) + (" and more" if len(found) > 5 else "")
+        raise InUse(
+            f"another engine has jobs at work in this database ({jobs}), and could not keep how they end: wait for "
+            "them, end that process, and change the key then. Nothing was changed"
+        )
 
 
 def reseal(connection: Connection, old: Sealer, new: Sealer) -> None:

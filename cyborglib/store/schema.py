@@ -187,6 +187,7 @@ vaults = _table(
     Column("client", Whole, _to("clients")),
     _must("location", Plain),
     Column("passphrase", _sealed_secret()),
+    Column("next_passphrase", _sealed_secret()),
     _must("borg_id", Plain),
     Column("key_export", _sealed_secret()),
     _must("public_key", Plain),
@@ -195,6 +196,7 @@ vaults = _table(
     _must("suspect", Said),
     Column("created_at", UTCDateTime),
     Column("prepared_at", UTCDateTime),
+    Column("rekeyed_at", UTCDateTime),
 )
 
 jobs = _table(

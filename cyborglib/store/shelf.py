@@ -127,7 +127,9 @@ class Shelf(ReadShelf[T]):
 
     def _write_rest(self, connection: Connection, id: int, fields: Mapping[str, Any]) -> None:
         """Write what is not a plain column of the row: what is sealed, as that needs the id."""
-        sealed = self._mapped.sealed_row(fields, id, self._database.sealer)
+        if not self._mapped.sealed.intersection(fields):
+            return
+        sealed = self._mapped.sealed_row(fields, id, self._database.sealing())
         if sealed:
             connection.execute(update(self._table).where(self._table.c.id == id).values(sealed))
 

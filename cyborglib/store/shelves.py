@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from ..errors import Invalid
 from ..model import Archive, Client, Policy, Repository, Schedule, Vault
+from ..secret import Secret
 from . import schema
 from .reading import pages
 from .shelf import Shelf
@@ -190,6 +191,16 @@ class VaultShelf(Shelf[Vault]):
     """The Borg repositories. Hosts see it as a `ReadShelf`: jobs alone change vaults."""
 
     thing, things = "vault", "vaults"
+
+    def promise(self, id: int) -> Vault:
+        """See that there is a passphrase which the vault is to get, and give the vault.
+
+        Whoever asks first makes it: engines that work the same job one after another have the same one, as what
+        one of them has told to Borg must never be written over.
+        """
+        with self._database.transaction() as connection:
+            vault = self._kept(connection, id)
+            return vault if vault.next_passphrase else self.observe(id, next_passphrase=Secret.generate())
 
     def _users(self, connection: Connection, id: int) -> list[str]:
         return [*_jobs(connection, "vault", id), *_archives(connection, "vault", id)]

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 from ..errors import CyborgError, Invalid, StoreError
 from ..keys import Key, Standing, find_keys
 from ..model import Policy, Settings
+from ..newkey import new_key, place_of
 from ..sealing import Sealer
 from . import schema
 from .database import Database
@@ -20,7 +21,7 @@ from .invitations import Invitations
 from .jobs import JobShelf
 from .mapped import ARCHIVES, CLIENTS, POLICIES, REPOSITORIES, SCHEDULES, SETTINGS, VAULTS, fields_of
 from .opening import CHECK, KEY_ID, open_engine, prepare
-from .rotation import reseal
+from .rotation import refuse_others, reseal
 from .shelves import ArchiveShelf, ClientShelf, PolicyShelf, RepositoryShelf, ScheduleShelf, VaultShelf
 
 
@@ -50,8 +51,7 @@ class Store:
     ) -> None:
         engine, own, file = open_engine(bind)
         memory = engine.dialect.name == "sqlite" and file is None
-        # As if it were new: what is asked for a new key when it changes.
-        self._standing, self._key_folder = Standing(file=file, memory=memory, fresh=True), key_folder
+        self._place = place_of(key, Standing(file=file, memory=memory, fresh=True), environment or {}, key_folder)
         self._database = Database(engine, own=own, memory=memory, clock=clock)
         keys = key if isinstance(key, Sealer) else partial(find_keys, key, environ=environment or {}, folder=key_folder)
         try:
@@ -122,16 +122,34 @@ class Store:
         """Tells which key seals this store, without giving anything of it away."""
         return self._database.sealer.key_id
 
-    def rotate(self, key: Key = None) -> None:
-        """Seal everything anew with another key, in one transaction.
+    def rotate(self, key: Key = None, *, owner: str = "") -> Path | None:
+        """Seal everything anew with another key, in one transaction; gives the file that holds the new one, if any.
 
-        `key` is a Fernet key, a list (the first seals) or the path of a file. None makes a new one: for an
-        SQLite file in a new default key file, which the next opening finds. The old key stays where it is, as
-        copies of the database from before need it. Other processes that have this store open cannot unseal any
-        more until they are opened with the new key. Raises `MissingKey` if there is no place for a new one, and
-        `SealBroken` if something does not open now; then nothing was changed.
+        `key` is a Fernet key, a list (the first seals), or the path of a file (a `Path` that is not there is made).
+        None makes a new one. What is no path goes where the old key was read from; that one is kept beside it, as
+        copies of the database from before need it. Other processes that have this store open say `WrongKey` from
+        then on, and write nothing. `owner` is the engine of the caller's own.
+
+        Raises `InUse` while another engine has jobs at work, `MissingKey` if there is no place for a new key,
+        `Invalid` for the one that is in use, and `SealBroken` if something does not open now; then nothing was
+        changed.
         """
-        new = Sealer(find_keys(key, self._standing, {}, self._key_folder))
-        with self._database.transaction() as connection:
-            reseal(connection, self._database.sealer, new)
-            self._database.after_commit(lambda: setattr(self._database, "sealer", new))
+        change = new_key(key, self._place)
+        new, old = Sealer(change.keys), self._database.sealer
+        if new.key_id == old.key_id:
+            raise Invalid(f"the key {new.key_id} seals this store already; leave it out, and a new one is made")
+        try:
+            with self._database.transaction() as connection:
+                self._database.sealing()
+                refuse_others(connection, owner)
+                reseal(connection, old, new)
+                # Last, so that nothing is written where something does not open; and before the commit.
+                change.before()
+                # Whoever reads now finds what either key sealed; whoever writes waits for this transaction.
+                self._database.sealer = new.beside(old)
+        except BaseException:
+            # Whether it was committed may not be known, and both keys are still in their files.
+            self._database.sealer = old.beside(new)
+            raise
+        change.after()
+        return change.file

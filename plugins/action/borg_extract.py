@@ -61,6 +61,15 @@ class ActionModule(Attached, BorgAction):
         facts = {"destination": where, "paths": args["paths"], "listed": self._listed if dry else None}
         return {"facts": facts, "warnings": warned, "result": dict(facts, changed=not dry)}
 
+    def _guarded(self):
+        try:
+            return super()._guarded()
+        except AnsibleConnectionFailure as problem:
+            if self.args["final"]:
+                raise
+            # Others clean up after it, and Ansible does nothing more for a host that it calls out of reach.
+            raise Failure("unreachable", "The client cannot be reached any more: %s" % problem) from problem
+
     def _started(self, reply, new):
         # Only now is it certain that the folder is ours, should it have to go again.
         self._made = new and bool(reply.get("started"))

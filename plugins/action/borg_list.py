@@ -3,30 +3,30 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_answers, borg_argv
 from ansible_collections.cyborg.backup.plugins.plugin_utils.borg_action import VAULT, BorgAction
+from ansible_collections.cyborg.backup.plugins.plugin_utils.borg_answers import key_digest
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Failure
+from ansible_collections.cyborg.backup.plugins.plugin_utils.rekeying import Rekeying
 
 
-class ActionModule(BorgAction):
-    """Names and ids of a vault's archives, and whether its key is still the one that was exported."""
+class ActionModule(Rekeying, BorgAction):
+    """Names and ids of a vault's archives, and whether its key is still the one that was exported.
+
+    A vault that is to get another passphrase, as an earlier job could not give it that, gets it first.
+    """
 
     ARGUMENTS = dict(
         VAULT,
         key={"type": "bool", "default": False, "no_log": False},
-        key_sha256={"type": "str", "default": "", "no_log": False},
-        memory_limit={"type": "int", "default": 0},
-        cpu_limit={"type": "int", "default": 0},
+        **Rekeying.ARGUMENTS,
     )
 
     def borg(self):
         args = self.args
-        facts = {}
-        given = {"memory": args["memory_limit"], "cpu": args["cpu_limit"]}
-        limits = {name: value for name, value in given.items() if value}
-        if args["key"] or args["key_sha256"]:
+        facts, warnings, limits = {}, [], self.limits()
+        rekeyed = self._spare() and self._rekeyed(warnings)
+        if (args["key"] or args["key_sha256"]) and not rekeyed:
             # Before the listing: a changed key shows there as nothing but a wrong passphrase.
             exported = self.call("key", borg_argv.key_export(lock_wait=args["lock_wait"]), limits=limits)
             facts["key_sha256"] = key_digest(self.out("key", exported))
@@ -38,9 +38,14 @@ class ActionModule(BorgAction):
                 )
         reply = self.call("", borg_argv.archives(lock_wait=args["lock_wait"]), limits=limits)
         facts.update(borg_answers.listed(self.out("", reply), args["repository"], args["repository_id"]))
-        return {"facts": facts, "result": dict(facts)}
+        return {"facts": facts, "warnings": warnings, "result": dict(facts)}
 
-
-def key_digest(text):
-    """SHA-256 of an exported key, without what differs between two exports of it: line ends and blanks."""
-    return hashlib.sha256("\n".join(text.split()).encode()).hexdigest()
+    def _rekeyed(self, warnings):
+        """True if the vault has its next passphrase now, which is used from here on."""
+        problem = self.rekey()
+        if problem is not None:
+            warnings.append(
+                "The passphrase of %s was learnt by another client and could still not be changed: %s The next look "
+                "into the vault tries it again." % (self.args["repository"], problem.message)
+            )
+        return problem is None

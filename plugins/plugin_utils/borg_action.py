@@ -40,6 +40,11 @@ PIECE, MOST = 4 * 1024 * 1024, 64 * 1024 * 1024
 GRACE = 20
 #: Bytes of a command's log that may lie on the host until its next job.
 LARGE = 64 * 1024
+#: Of a vault that was opened with its next passphrase, before the controller has seen that.
+UNSETTLED = (
+    "The passphrase of %s was changed, which is not recorded yet: the one that was to take its place opens it. The "
+    "controller's next look into the vault (catalog) records it."
+)
 _SSH = re.compile(r"ssh://")
 #: Puts a command's output into a new file, never into one that is there. Borg takes no notice of a disk that is full;
 #: `cat` does. One more NUL at the end says that the command came to its end.
@@ -48,7 +53,14 @@ _NAME = re.compile(r"\{\{ (\w+) \}\}")
 
 
 class BorgAction(AgentAction):
-    """An action that speaks Borg on its host. A subclass has `borg()`, which gives an outcome for the library."""
+    """An action that speaks Borg on its host. A subclass has `borg()`, which gives an outcome for the library.
+
+    A vault's passphrase may just be changed: then the job has two secrets, and which of them opens the vault is found
+    out here, by Borg saying that the first one does not.
+    """
+
+    #: What the secrets are called: the passphrase, the one that the vault is to get, and the key for its host.
+    PASSPHRASE, NEXT_PASSPHRASE, SSH_KEY = "borg_passphrase", "borg_next_passphrase", "ssh_key"
 
     def borg(self):
         """Do it: {"archives", "stats", "facts", "warnings", "result"}; `result` is the task's, the rest the job's."""
@@ -81,9 +93,12 @@ class BorgAction(AgentAction):
         self._commands = []
         self._large = set()
         self._secrets = {}
+        self._turned = self._settled = False
         self._told = False
         try:
             outcome = self._guarded()
+            if self._turned and not self._settled:
+                outcome["warnings"] = [*(outcome.get("warnings") or ()), UNSETTLED % self.args["repository"]]
         except Failure as failure:
             self._end({"error": {"code": failure.code, "message": failure.message}}, failure)
             raise
@@ -131,6 +146,21 @@ class BorgAction(AgentAction):
         The main call of a job has no step. `into` is a new file on the host for what Borg prints, which may be much.
         `asked` goes to the agent's `start`.
         """
+        if not step and self._spare():
+            # The main command is started once: which passphrase opens the vault has to be known before.
+            limits = {"limits": asked["limits"]} if asked.get("limits") else {}
+            self.call("which passphrase", borg_argv.identity(lock_wait=self.args["lock_wait"]), **limits)
+        try:
+            return self._called(step, argv, into, asked)
+        except Failure as failure:
+            if failure.code != "wrong_passphrase" or not self._turn():
+                raise
+        again = step + " again"
+        reply = self._called(again, argv, into, asked)
+        self._names[step] = self._names[again]
+        return reply
+
+    def _called(self, step, argv, into, asked):
         argv = [self.args["program"], *argv[1:]]
         if into:
             argv = ["sh", "-c", _INTO, "sh", into, *argv]
@@ -202,8 +232,8 @@ class BorgAction(AgentAction):
         """What the agent needs for any call of Borg: environment, secrets, files."""
         args = self.args
         allowed = self.vars.get("cyborg_secrets") or ()
-        passphrase = self._once("borg_passphrase", allowed, args["passphrase"])
-        key_text = self._once("ssh_key", allowed, "")
+        passphrase = self._once(self.PASSPHRASE, allowed, args["passphrase"])
+        key_text = self._once(self.SSH_KEY, allowed, "")
         files = {}
         remote = bool(_SSH.match(args["repository"])) or (":" in args["repository"] and args["repository"][0] != "/")
         if remote and args["known_hosts"]:
@@ -228,6 +258,18 @@ class BorgAction(AgentAction):
             )
             request.update(files=files, files_secret=bool(key_text), templates=["BORG_RSH"])
         return request
+
+    def _spare(self):
+        """True if there is another passphrase, which was not used yet."""
+        return not self._turned and self.NEXT_PASSPHRASE in (self.vars.get("cyborg_secrets") or ())
+
+    def _turn(self):
+        """Take the other passphrase from now on. False if there is none."""
+        if not self._spare():
+            return False
+        self._secrets[self.PASSPHRASE] = self._once(self.NEXT_PASSPHRASE, self.vars["cyborg_secrets"], "")
+        self._turned = True
+        return True
 
     @property
     def local(self):

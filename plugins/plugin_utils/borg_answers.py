@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 
@@ -191,6 +192,11 @@ def listed(text, repository, pinned):
     encryption = answer.get("encryption")
     mode = encryption.get("mode") if isinstance(encryption, dict) else None
     return {"borg_id": found, "encryption": str(mode or ""), "archives": archives}
+
+
+def key_digest(text):
+    """SHA-256 of an exported key, without what differs between two exports of it: line ends and blanks."""
+    return hashlib.sha256("\n".join(text.split()).encode()).hexdigest()
 
 
 def amounts(stats):

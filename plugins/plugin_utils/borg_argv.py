@@ -125,6 +125,17 @@ def key_export(*, lock_wait):
     return common("key export", lock_wait)
 
 
+def change_passphrase(*, lock_wait):
+    """Seals the repository's key with another passphrase; the data stays as it is."""
+    return common("key change-passphrase", lock_wait)
+
+
+#: BORG_PASSCOMMAND for that: Borg calls it once for the old passphrase and once for the new one, and each call takes a
+#: line of what is on Borg's own stdin. The new one comes to Borg in no other way but its environment or a terminal.
+#: Where there is no line it fails, and so does Borg: else the new passphrase would be an empty one.
+A_LINE = "sh -c " + shlex.quote('IFS= read -r line && printf "%s\\n" "$line"')
+
+
 def holds(name, path, *, lock_wait):
     """`borg list` of what an archive holds at a path."""
     return [*common("list", lock_wait), "--format", "{type}{NL}", "--", archive(name), "pp:" + path]

@@ -26,7 +26,7 @@ def documented(action: str) -> dict[str, Any]:
     return dict(yaml.safe_load(module.DOCUMENTATION)["options"])
 
 
-@pytest.mark.parametrize("action", [*ACTIONS, "report"])
+@pytest.mark.parametrize("action", [*ACTIONS, "borg_rekey", "report"])
 def test_the_documentation_says_what_is_taken(action: str) -> None:
     takes, says = arguments(action), documented(action)
     assert takes.keys() == says.keys()

@@ -28,6 +28,9 @@ from tests.lab import Host
 
 pytestmark = pytest.mark.hosts
 
+#: What Borg is asked for, as far as it is looked for.
+WORDS = (b"list", b"export", b"extract", b"change-passphrase")
+
 
 @pytest.fixture
 def account(fleet: Fleet) -> Iterator[pwd.struct_passwd]:
@@ -61,7 +64,7 @@ def looking(host: Host) -> Iterator[dict[int, set[str]]]:
                 with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
                     argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
                     if b"--log-json" in argv and host.address.encode() in Path(f"/proc/{pid}/environ").read_bytes():
-                        done = [word.decode() for word in (b"list", b"export", b"extract") if word in argv]
+                        done = [word.decode() for word in WORDS if word in argv]
                         for uid in uids_of(status):
                             seen.setdefault(uid, set()).update(done)
 
@@ -226,3 +229,21 @@ def test_a_storage_box_needs_a_key_of_the_accounts(fleet: Fleet, account: pwd.st
     assert listed.status == "successful", fleet.said()
     assert fleet.only(job).confirmed_at
     assert left(account) == []
+
+
+def test_the_passphrase_of_a_vault_that_was_lent_is_changed_as_that_account(
+    fleet: Fleet, account: pwd.struct_passwd
+) -> None:
+    policy = etc(fleet)
+    target = fleet.client("web2")
+    archive = fleet.only(fleet.run(policy)[0])
+    fleet.cyborg.finish(fleet.cyborg.prepare(target))
+    [before] = fleet.cyborg.vaults
+    with looking(fleet.hosts["nas"]) as seen:
+        job = fleet.restore(archive, ("/etc/hostname",), to=fleet.cyborg.clients.get("web2"))
+    assert (job.status, job.warnings) == ("successful", ()), fleet.said()
+    assert [uid for uid, words in seen.items() if "change-passphrase" in words] == [account.pw_uid]
+    [after] = fleet.cyborg.vaults
+    assert after.passphrase not in (None, before.passphrase)
+    assert left(account) == []
+    assert catalog(fleet).status == "successful", fleet.said()

@@ -31,6 +31,9 @@ pytestmark = pytest.mark.hosts
 PLACES = ("/dev/shm", "/run", "/tmp", "/var/tmp", "/var/log", "/root/.ansible", "/root/.config", "/root/.cache/borg")
 
 
+KINDS = ("passphrase", "next passphrase", "sudo", "admin", "wrong passphrase", "wrong sudo")
+
+
 def token() -> str:
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(24))
 
@@ -74,7 +77,7 @@ def test_no_secret_is_seen_anywhere(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     began = time.time() - 1
-    tokens = {name: token() for name in ("passphrase", "sudo", "admin", "wrong passphrase", "wrong sudo")}
+    tokens = {name: token() for name in KINDS}
     secret = {name: canary(text) for name, text in tokens.items()}
     # The administrator of the repository's host is one who becomes root by a password too.
     fleet.hosts["nas"] = nas = fleet._make("nas", borg="1.2", user_sudo="password")
@@ -82,19 +85,30 @@ def test_no_secret_is_seen_anywhere(
         passphrase=secret["passphrase"], admin_user=USER, admin_become_password=secret["admin"]
     )
     client = fleet.client("web1", user_sudo="password", user=USER, become_password=secret["sudo"])
+    target = fleet.client("web2")
     web1 = fleet.hosts["web1"]
     for host, name in ((nas, "admin"), (web1, "sudo")):
         host.run(["chpasswd"], input=f"{USER}:{secret[name]}\n")
     policy = fleet.cyborg.policies.add(cy.Policy("etc", type="config", repository=vault, clients=[client], retries=0))
 
-    folders = [*job_folders(nas), *job_folders(web1), f"/dev/shm/cyborg-{os.getuid()}", str(fleet.folder)]
+    web2 = fleet.hosts["web2"]
+    jobs = [*job_folders(nas), *job_folders(web1), *job_folders(web2)]
+    folders = [*jobs, f"/dev/shm/cyborg-{os.getuid()}", str(fleet.folder)]
     with watching(tokens.values(), folders) as seen:
         [job] = fleet.run(policy)
         for where in ({"destination": fleet.folder / "back"}, {"to": client}):
             restored = fleet.restore(fleet.only(job), ("/etc/hosts",), **where)
             assert restored.status == "successful", fleet.said()
-        # What goes wrong says more, so a secret that is wrong must not be in what is said of it.
+        # The vault is lent, and its passphrase changed because of that.
         [made] = fleet.cyborg.vaults
+        fleet.cyborg._store.vaults.observe(made.id, next_passphrase=Secret(secret["next passphrase"]))
+        fleet.cyborg.finish(fleet.cyborg.prepare(target))
+        restored = fleet.restore(fleet.only(job), ("/etc/hosts",), to=fleet.cyborg.clients.get("web2"))
+        assert restored.status == "successful", fleet.said()
+        [made] = fleet.cyborg.vaults
+        assert made.passphrase == Secret(secret["next passphrase"]), fleet.said()
+        assert fleet.restore(fleet.only(job), destination=fleet.folder / "again").status == "successful", fleet.said()
+        # What goes wrong says more, so a secret that is wrong must not be in what is said of it.
         fleet.cyborg._store.vaults.observe(made.id, passphrase=Secret(secret["wrong passphrase"]))
         [job] = fleet.cyborg.run(policy)
         assert job.error.code == "wrong_passphrase", fleet.said()
@@ -112,9 +126,9 @@ def test_no_secret_is_seen_anywhere(
     [made] = fleet.cyborg.vaults
     left = Watch([*tokens.values(), made.controller_key.reveal().splitlines()[2]])
     # All that was ever written on the hosts, and what lies in their memory.
-    count = left.files([str(host.folder / "upper") for host in (nas, web1)])
+    count = left.files([str(host.folder / "upper") for host in (nas, web1, web2)])
     assert count > 50, "the hosts' files were looked at"
-    left.files([*job_folders(nas), *job_folders(web1)])
+    left.files(jobs)
     # The controller: database, its log, state, whatever is in other places.
     assert (fleet.folder / "cyborg.db").stat().st_size > 0
     left.files([str(fleet.folder)])

@@ -12,7 +12,7 @@ import cyborglib as cy
 from cyborglib.executor import Outcome
 from cyborglib.kinds import KINDS, Refused, Settlement
 from cyborglib.kinds.backup import ArchiveName, archive_name
-from cyborglib.kinds.prepare_repository import key_digest
+from cyborglib.kinds.exported import key_digest
 from tests.kinds.scene import (
     ARCHIVE,
     CLIENT,

@@ -156,6 +156,7 @@ vaults = st.builds(
     client=st.sampled_from([None, 1, 2, 3]),
     location=st.sampled_from(["/srv/backup", "ssh://borg@nas/srv/ä"]),
     passphrase=maybe(long_secrets),
+    next_passphrase=maybe(long_secrets),
     borg_id=texts,
     key_export=maybe(long_secrets),
     public_key=texts,
@@ -164,6 +165,7 @@ vaults = st.builds(
     suspect=texts,
     created_at=maybe(times),
     prepared_at=maybe(times),
+    rekeyed_at=maybe(times),
 )
 archives = st.builds(
     Archive,

@@ -293,6 +293,7 @@ def upgrade() -> None:
         sa.Column("client", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("location", sa.Text(), nullable=False),
         sa.Column("passphrase", sa.Text(), nullable=True),
+        sa.Column("next_passphrase", sa.Text(), nullable=True),
         sa.Column("borg_id", sa.Text(), nullable=False),
         sa.Column("key_export", sa.Text(), nullable=True),
         sa.Column("public_key", sa.Text(), nullable=False),
@@ -301,6 +302,7 @@ def upgrade() -> None:
         sa.Column("suspect", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("prepared_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("rekeyed_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["client"], ["cyborg_clients.id"], name=op.f("fk_cyborg_vaults_client"), ondelete="RESTRICT"
         ),

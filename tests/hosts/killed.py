@@ -1,0 +1,87 @@
+"""An engine that is killed at a step of a restore, with all that it started here: as if the machine lost power.
+
+A program of its own, `python -m tests.hosts.killed DATABASE KEY STATE STEP`: it works the queue up to that step.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import cyborglib as cy
+from cyborglib.engine import recording, scribe
+from cyborglib.engine.control import EngineControl
+from cyborglib.store.shelves import VaultShelf
+
+#: The next passphrase is in the store; the target works; Borg has changed the passphrase and nobody here heard of it;
+#: the library heard of it; the job's end, with all that it says, is about to be written.
+STEPS = ("promised", "lent", "changed", "kept", "unwritten")
+
+
+def children(pid: int) -> Iterator[int]:
+    """A process's descendants, the deepest first."""
+    with suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
+                yield from children(int(child))
+                yield int(child)
+
+
+def die() -> None:
+    """End this process and all that it started. What became of its session, Borg with its agent, goes on."""
+    for child in children(os.getpid()):
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def always(*_: Any, **__: Any) -> bool:
+    return True
+
+
+def dies_after(owner: Any, name: str, when: Callable[..., bool] = always, *, before: bool = False) -> None:
+    """Let a call be the last one."""
+    real = getattr(owner, name)
+
+    def last(*args: Any, **named: Any) -> Any:
+        if before and when(*args, **named):
+            die()
+        given = real(*args, **named)
+        if not before and when(*args, **named):
+            die()
+        return given
+
+    setattr(owner, name, last)
+
+
+def prepare(step: str) -> None:
+    """Arm one step."""
+    if step == "promised":
+        dies_after(VaultShelf, "promise")
+    elif step == "lent":
+        dies_after(EngineControl, "started", lambda self, job: self.job(job).kind == "restore")
+    elif step == "changed":
+        dies_after(EngineControl, "keep", before=True)
+    elif step == "kept":
+        dies_after(EngineControl, "keep")
+    elif step == "unwritten":
+        assert scribe.recording is recording
+        dies_after(recording, "record", lambda _store, work, *_: work.job.kind == "restore", before=True)
+    else:
+        raise SystemExit(f"{step} is none of {STEPS}")
+
+
+def main() -> None:
+    database, key, state, step = sys.argv[1:]
+    prepare(step)
+    with cy.Cyborg(database, key=Path(key), state_dir=state) as cyborg:
+        cyborg.work()
+
+
+if __name__ == "__main__":
+    main()
