@@ -43,7 +43,11 @@ CASES = [
     ("catalog", {"vault": LOCAL, "repository": DISK}, {"become_password", "borg_passphrase"}),
     ("restore", {}, {"become_password", "borg_passphrase"}),
     ("restore", {"client": None}, {"borg_passphrase", "ssh_key"}),
-    ("restore", {"client": OTHER}, {"become_password", "admin_become_password", "borg_passphrase"}),
+    (
+        "restore",
+        {"client": OTHER},
+        {"become_password", "admin_become_password", "borg_passphrase", "rekey_passphrase", "rekey_ssh_key"},
+    ),
     # Carried: from the client with the vault, to the controller or another client; from the controller.
     ("restore", {"vault": LOCAL, "repository": DISK, "client": None}, {"become_password", "borg_passphrase"}),
     (
@@ -86,6 +90,9 @@ def test_each_secret_is_the_one_of_that_name(kind, changes, secrets):
         "admin_become_password": "canary of the administrator",
         "borg_passphrase": PASSPHRASE,
         "ssh_key": CONTROLLER_KEY.reveal(),
+        # The controller's own, for what it does after the vault was lent.
+        "rekey_passphrase": PASSPHRASE,
+        "rekey_ssh_key": CONTROLLER_KEY.reveal(),
     }
     assert revealed == {name: wanted[name] for name in secrets}
 
