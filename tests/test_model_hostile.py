@@ -39,6 +39,7 @@ ACCOUNTED: dict[str, Build] = {
     "user": lambda text: cy.Client("web", user=text),
     "admin_user": lambda text: cy.Repository("vault", "nas:/srv/borg", admin_user=text),
     "become_user": lambda text: cy.Client("web", host_vars={"become_user": text}),
+    "admin_vars: become_user": lambda text: cy.Repository("nas", "b@nas:/x", admin_vars={"become_user": text}),
     "the repository path": lambda text: cy.Repository("vault", f"{text}@nas:/srv/borg"),
     "repository path": lambda text: cy.Repository("vault", f"ssh://{text}@nas/srv/borg"),
 }

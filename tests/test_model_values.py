@@ -87,7 +87,7 @@ def test_what_decides_where_things_run_is_marked():
     marked = {
         a.name for cls in (cy.Client, cy.Repository, cy.Policy) for a in attrs.fields(cls) if a.metadata.get(EXECUTES)
     }
-    assert marked == {"connection", "address", "host_vars", "trusted_vars", "path", "extra_vars"}
+    assert marked == {"connection", "address", "host_vars", "admin_vars", "trusted_vars", "path", "extra_vars"}
 
 
 @pytest.mark.parametrize("cls", [cy.Client, cy.Repository, cy.Schedule, cy.Policy])

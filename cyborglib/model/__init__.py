@@ -1,7 +1,8 @@
 """The values of the domain: frozen, checked when they are built, without any I/O."""
 
 from .archive import Archive
-from .client import HOST_VARIABLES, Client
+from .client import Client
+from .hostvars import HOST_VARIABLES
 from .job import ACTIVE, FINISHED, Job, JobKind, JobStatus, Progress, Stats
 from .location import Location
 from .policy import Policy, Retention

@@ -31,14 +31,9 @@ from .fields import (
     whole_number,
     wrapped_secret,
 )
+from .hostvars import as_host_variables
 from .variables import Variables, as_variables
 
-#: The host variables that anybody who may write a client may set, and what each means.
-HOST_VARIABLES = {
-    "interpreter": "the path of Python on the client, where `python3` is not the right one",
-    "become_method": "sudo or su",
-    "become_user": "the account to become, root unless given",
-}
 #: Ansible's variables that nobody may set, as they keep connections to the right host, checked and private.
 OURS = frozenset(
     {
@@ -53,9 +48,6 @@ OURS = frozenset(
         "ansible_ssh_host_key_checking",
     }
 )
-#: Those that ansible-core brings along.
-_METHODS = ("sudo", "su")
-_INTERPRETER = re.compile(r"/[A-Za-z0-9._/+-]{1,250}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _KEY_LINE = re.compile(
     r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
@@ -64,25 +56,12 @@ _KEY_LINE = re.compile(
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
 
-def _host_variables(values: Mapping[str, Any] | None) -> Variables:
-    variables = values if isinstance(values, Variables) else Variables(values, what="host_vars")
-    for name, value in variables.items():
-        if name not in HOST_VARIABLES:
-            raise Invalid(
-                f"host_vars: {name!r} is not taken; known are {', '.join(HOST_VARIABLES)}. Any Ansible variable can "
-                "be given as trusted_vars=, by code that is trusted to decide what runs here"
-            )
-        if not isinstance(value, str):
-            raise Invalid(f"host_vars: {name} must be a text, not {shown(value)}")
-        if name == "become_method" and value not in _METHODS:
-            raise Invalid(f"host_vars: become_method {shown(value)} is not known; choose one of {', '.join(_METHODS)}")
-        if name == "become_user":
-            check_account("host_vars: become_user", value)
-        if name == "interpreter" and not _INTERPRETER.fullmatch(value):
-            raise Invalid(
-                f"host_vars: interpreter {shown(value)} must be the full path of Python, like /usr/bin/python3"
-            )
-    return variables
+def _host_vars(values: Mapping[str, Any] | None) -> Variables:
+    return as_host_variables(
+        "host_vars",
+        values,
+        ". Any Ansible variable can be given as trusted_vars=, by code that is trusted to decide what runs here",
+    )
 
 
 def _trusted(values: Mapping[str, str] | Iterable[tuple[str, str]] | None) -> tuple[tuple[str, str], ...]:
@@ -168,7 +147,7 @@ class Client:
     become_password: Secret | None = field(
         default=None, kw_only=True, converter=wrapped_secret, validator=secret_line, metadata={SEALED: True}
     )
-    host_vars: Variables = field(default=None, kw_only=True, converter=_host_variables, metadata={EXECUTES: True})
+    host_vars: Variables = field(default=None, kw_only=True, converter=_host_vars, metadata={EXECUTES: True})
     trusted_vars: tuple[tuple[str, str], ...] = field(
         default=(), kw_only=True, converter=_trusted, repr=False, metadata={EXECUTES: True, SEALED: True}
     )

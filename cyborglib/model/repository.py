@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from attrs import evolve, field, frozen
 
@@ -25,12 +27,17 @@ from .fields import (
     whole_number,
     wrapped_secret,
 )
+from .hostvars import as_host_variables
 from .location import Location
 from .variables import Variables, as_variables
 
 #: Holds the vaults on a managed host, unless the path names another account.
 STORAGE_ACCOUNT = "borg"
 ENCRYPTIONS = ("repokey-blake2", "repokey")
+
+
+def _admin_vars(values: Mapping[str, Any] | None) -> Variables:
+    return as_host_variables("admin_vars", values)
 
 
 def _check_path(_what: str, value: object) -> Location:
@@ -51,7 +58,8 @@ class Repository:
 
     On a `managed` host the library makes the account (`borg`, if the path names none), installs Borg and
     limits every key; there `admin_user` (root unless given) logs in, and `admin_become` None means sudo where
-    that login is not root. `managed=False` is a host without a shell, like a storage box.
+    that login is not root; `admin_vars` are what `host_vars` are for a client. `managed=False` is a host
+    without a shell, like a storage box.
     """
 
     name: str = field(validator=name_of("the repository's name"))
@@ -69,6 +77,7 @@ class Repository:
     admin_become_password: Secret | None = field(
         default=None, kw_only=True, converter=wrapped_secret, validator=secret_line, metadata={SEALED: True}
     )
+    admin_vars: Variables = field(default=None, kw_only=True, converter=_admin_vars, metadata={EXECUTES: True})
     enabled: bool = field(default=True, kw_only=True, validator=truth("enabled"))
 
     id: int | None = observed()

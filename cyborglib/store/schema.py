@@ -135,6 +135,7 @@ repositories = _table(
     Column("admin_user", String(64)),
     Column("admin_become", Boolean),
     Column("admin_become_password", _sealed_secret()),
+    _must("admin_vars", _variables()),
     _must("enabled", Boolean),
     _must("ready", Boolean),
     _must("host_key", Plain),

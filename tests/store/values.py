@@ -88,6 +88,7 @@ retentions = st.builds(
     yearly=st.integers(0, 9999),
     within=st.sampled_from(["", "2d", "12H"]),
 )
+host_vars = st.fixed_dictionaries({}, optional={"become_user": accounts, "interpreter": st.just("/usr/bin/python3")})
 clients = st.builds(
     Client,
     hosts,
@@ -97,7 +98,7 @@ clients = st.builds(
     user=maybe(accounts),
     become=maybe(st.booleans()),
     become_password=maybe(secrets),
-    host_vars=st.fixed_dictionaries({}, optional={"become_user": accounts, "interpreter": st.just("/usr/bin/python3")}),
+    host_vars=host_vars,
     trusted_vars=st.dictionaries(st.sampled_from(["ansible_shell_type", "x", "y_1"]), texts, max_size=3),
     tags=st.lists(names, max_size=4),
     bandwidth_limit=maybe(st.integers(1, 2**31)),
@@ -123,6 +124,7 @@ repositories = st.builds(
     admin_user=maybe(accounts),
     admin_become=maybe(st.booleans()),
     admin_become_password=maybe(secrets),
+    admin_vars=host_vars,
     enabled=st.booleans(),
     ready=st.booleans(),
     host_key=key_lines,

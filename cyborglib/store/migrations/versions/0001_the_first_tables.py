@@ -179,6 +179,7 @@ def upgrade() -> None:
         sa.Column("admin_user", sa.String(length=64), nullable=True),
         sa.Column("admin_become", sa.Boolean(), nullable=True),
         sa.Column("admin_become_password", sa.Text(), nullable=True),
+        sa.Column("admin_vars", sa.Text(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("ready", sa.Boolean(), nullable=False),
         sa.Column("host_key", sa.Text(), nullable=False),
