@@ -182,7 +182,9 @@ class Cyborg:
         `paths` are exact, as they were on the client; each brings an entry and all below it, none bring all.
         The destination is a new folder, `./restore-<job id>` here and `/var/tmp/cyborg-restore-<job id>` on a
         client, unless one is given; one that holds anything is refused unless `overwrite`. A path that
-        matches nothing fails the job. `dry_run` lists in the job's output. `options`: `numeric_ids`, `force`.
+        matches nothing fails the job. `dry_run` lists in the job's output. `options`: `numeric_ids`,
+        `force` (from a suspect vault) and `special`: files of one client that go to another one lose set-id bits,
+        capabilities and device nodes without it.
 
         Raises `Invalid`, `NotFound`.
         """
@@ -310,16 +312,16 @@ class Cyborg:
 
         Jobs that another engine has at work are waited for, and taken over if that one is gone.
         """
-        self._engine.may_work("work")
-        told = self._kit_is_fresh()
-        self._engine.work(lambda: None if self._engine.busy or not self._store.jobs.idle() else ())
-        self._kit_is_fresh(told)
+        with self._engine.verb("work"):
+            told = self._kit_is_fresh()
+            self._engine.work(lambda: None if self._engine.busy or not self._store.jobs.idle() else ())
+            self._kit_is_fresh(told)
 
     def serve(self) -> None:
         """Queue what is due and do it, until `stop` is called (from a listener, a thread or a signal handler)."""
-        self._engine.may_work("serve")
-        self._kit_is_fresh()
-        self._engine.work(lambda: None, each_poll=self._each_poll)
+        with self._engine.verb("serve"):
+            self._kit_is_fresh()
+            self._engine.work(lambda: None, each_poll=self._each_poll)
 
     def stop(self) -> None:
         """Let `serve`, `work`, `run` and `finish` return after what is at work has ended; the rest stays queued.
@@ -340,42 +342,43 @@ class Cyborg:
         A failed job does not raise: look at `job.status` and `job.error`. Raises `TimedOut` after `timeout`
         seconds; the jobs go on with the next engine.
         """
-        self._engine.may_work("run")
-        jobs = self._launch(policy, clients, extra_vars)
-        return launching.of_kind(self.finish(jobs, timeout=timeout), JobKind.BACKUP)
+        with self._engine.verb("run"):
+            jobs = self._launch(policy, clients, extra_vars)
+            return launching.of_kind(self.finish(jobs, timeout=timeout), JobKind.BACKUP)
 
     def finish(self, jobs: Iterable[Job | int], timeout: float | None = None) -> list[Job]:
         """Work some jobs, and what they wait for, until they have ended; gives them as they ended.
 
         Jobs that another engine has at work are watched, and taken over if that one is gone. Raises `TimedOut`.
         """
-        self._engine.may_work("finish")
-        told = self._kit_is_fresh()
-        wanted = _keys(jobs)
-        # With a backup goes what follows it; what else waits for a shared preparation is somebody else's.
-        backups = launching.of_kind(self._store.jobs.many(wanted), JobKind.BACKUP)
-        followers = self._store.jobs.with_followers(_keys(backups))
-        left = self._store.jobs.with_needs({*wanted, *followers})
+        with self._engine.verb("finish"):
+            told = self._kit_is_fresh()
+            wanted = _keys(jobs)
+            # With a backup goes what follows it; what else waits for a shared preparation is somebody else's.
+            backups = launching.of_kind(self._store.jobs.many(wanted), JobKind.BACKUP)
+            followers = self._store.jobs.with_followers(_keys(backups))
+            left = self._store.jobs.with_needs({*wanted, *followers})
 
-        def still() -> set[int]:
-            nonlocal left
-            left = self._store.jobs.left(left)
-            return left
+            def still() -> set[int]:
+                nonlocal left
+                left = self._store.jobs.left(left)
+                return left
 
-        self._engine.work(still, timeout=timeout)
-        self._kit_is_fresh(told)
-        return self._found(wanted)
+            self._engine.work(still, timeout=timeout)
+            self._kit_is_fresh(told)
+            return self._found(wanted)
 
     def wait(self, jobs: Iterable[Job | int], timeout: float | None = None) -> list[Job]:
         """Watch until some jobs have ended; gives them as they ended. Works nothing itself. Raises `TimedOut`."""
-        self._engine.may_work("wait")
-        wanted = _keys(jobs)
-        end = time.monotonic() + (math.inf if timeout is None else timeout)
-        while self._store.jobs.left(wanted):
-            if time.monotonic() >= end:
-                raise TimedOut(f"not all jobs ended within {timeout} s; they go on where they are worked")
-            time.sleep(WATCH)
-        return self._found(wanted)
+        with self._engine.verb("wait"):
+            wanted = _keys(jobs)
+            end = time.monotonic() + (math.inf if timeout is None else timeout)
+            while self._store.jobs.left(wanted):
+                if time.monotonic() >= end:
+                    raise TimedOut(f"not all jobs ended within {timeout} s; they go on where they are worked")
+                time.sleep(WATCH)
+                self._engine.may_work("wait")
+            return self._found(wanted)
 
     def output(self, job: Job | int) -> list[str]:
         """The lines that a job said."""

@@ -18,6 +18,7 @@ from .store import Store
 OPTIONS = {
     "numeric_ids": "restore owners by number, not by name (for a host with other accounts)",
     "force": "restore from a vault that is suspect",
+    "special": "keep set-id bits, file capabilities and device nodes in files for another client than their own",
 }
 
 

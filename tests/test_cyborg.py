@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -549,3 +551,37 @@ def test_one_folder_of_roles_is_not_taken_for_its_letters(tmp_path):
     with cy.Cyborg("sqlite://", executor=FakeExecutor(), roles_path=str(tmp_path)) as cyborg:
         repository = cyborg.repositories.add(cy.Repository("vault", "/srv/borg"))
         assert cyborg.policies.add(cy.Policy("mine", "mine", repository)).type == "mine"
+
+
+class Reading(threading.Thread):
+    """Uses a Cyborg until that raises."""
+
+    def __init__(self, cyborg: cy.Cyborg) -> None:
+        super().__init__()
+        self._cyborg = cyborg
+        self.said: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            while True:
+                self._cyborg.tick()
+                list(self._cyborg.jobs)
+        except Exception as problem:
+            self.said = problem
+
+
+def test_what_is_closed_says_so_and_harms_no_thread_that_still_uses_it() -> None:
+    """SQLite ends the whole process where a connection is closed that another thread is using."""
+    for _ in range(20):
+        cyborg = cy.Cyborg("sqlite://", key=Sealer.generate_key(), executor=FakeExecutor())
+        threads = [Reading(cyborg), Reading(cyborg)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.02)
+        cyborg.close()
+        for thread in threads:
+            thread.join(20)
+            assert isinstance(thread.said, cy.StoreError)
+            assert "closed" in str(thread.said)
+    with pytest.raises(cy.StoreError, match="open another Cyborg"):
+        cyborg.launch("etc")

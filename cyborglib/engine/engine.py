@@ -12,6 +12,7 @@ import secrets
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
@@ -68,6 +69,8 @@ class Engine:
             clock=clock, state_dir=state_dir, role=role,
         )  # fmt: skip
         self._workers: set[int] = set()
+        #: How many verbs each thread is in.
+        self._inside: Counter[int] = Counter()
         self._change = threading.Condition()
         # Plain flags: a signal handler may come at any instant, also one at which a lock is held.
         self._stopping = False
@@ -103,6 +106,21 @@ class Engine:
                 f"{verb} cannot be called by a listener, as the thread that tells it does the work: call launch "
                 "instead, and the jobs are worked next"
             )
+
+    @contextmanager
+    def verb(self, name: str) -> Iterator[None]:
+        """A verb that works or waits, in which `may_work`: until it is over, `close` leaves the store open."""
+        self.may_work(name)
+        me = threading.get_ident()
+        with self._change:
+            self._inside[me] += 1
+        try:
+            yield
+        finally:
+            with self._change:
+                self._inside[me] -= 1
+                self._inside += Counter()  # without those that are at zero
+                self._change.notify_all()
 
     # Working
 
@@ -142,7 +160,8 @@ class Engine:
         self._outbox.wake()
         self._detach()
         with self._change:
-            self._change.wait_for(lambda: self._workers <= {threading.get_ident()}, timeout=LEAVE)
+            others = self._workers, self._inside.keys()
+            self._change.wait_for(lambda: not any(found - {threading.get_ident()} for found in others), timeout=LEAVE)
         self._detach()  # What another thread took in the meantime.
         self._heart.close()
 

@@ -75,6 +75,8 @@ def assign(work: Work) -> Assignment:
         "borg_overwrite": bool(options.get("overwrite", False)),
         "borg_dry_run": bool(options.get("dry_run", False)),
         "borg_numeric_ids": bool(options.get("numeric_ids", False)),
+        # What gives rights on one host is not to give them on another, unless that is meant.
+        "borg_plain": client is not None and client.id != archive.client and not options.get("special", False),
     }
     return Assignment(
         playbook=playbook,

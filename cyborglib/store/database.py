@@ -41,6 +41,7 @@ class Database:
         self._own = own
         self.clock = clock
         self._sealer: Sealer | None = None
+        self._closed = False
         self._local = threading.local()
         # In memory there is one connection, which one thread at a time may use.
         self._alone = threading.RLock() if memory else None
@@ -84,9 +85,12 @@ class Database:
             )
 
     def close(self) -> None:
-        """Give back the connections, if they are ours and not a host application's."""
+        """Give back the connections, if they are ours and not a host application's; from now on nothing is done."""
+        self._closed = True
         if self._own:
-            self._engine.dispose()
+            # Not while another thread is using the one connection there is in memory: SQLite would end the process.
+            with self._exclusive():
+                self._engine.dispose()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -94,7 +98,7 @@ class Database:
         if (current := self._current) is not None:
             yield current
             return
-        with _in_words(), self._exclusive(), self._engine.connect() as connection:
+        with _in_words(), self._exclusive(), self._open_connection() as connection:
             yield connection
 
     @contextmanager
@@ -117,7 +121,7 @@ class Database:
             _in_words(),
             self._exclusive(),
             self._writer,
-            self._engine.connect() as connection,
+            self._open_connection() as connection,
             self._foreign_keys(connection),
             connection.begin(),
         ):
@@ -155,6 +159,11 @@ class Database:
         else:
             with self._alone:
                 yield
+
+    def _open_connection(self) -> Connection:
+        if self._closed:
+            raise StoreError("the store was closed, so nothing can be read or written any more: open another Cyborg")
+        return self._engine.connect()
 
     def _begin(self, connection: Connection, lock: bool) -> None:
         if self.sqlite:

@@ -33,6 +33,7 @@ class ActionModule(Attached, BorgAction):
         dry_run={"type": "bool", "default": False},
         numeric_ids={"type": "bool", "default": False},
         owners={"type": "str", "default": ""},
+        plain={"type": "bool", "default": False},
     )
 
     def borg(self):
@@ -54,6 +55,8 @@ class ActionModule(Attached, BorgAction):
             warned = self._examine(reply["result"], wanted, where)
             if args["owners"] and not dry:
                 self._list_owners(where)
+            if args["plain"] and not dry:
+                warned += self._plain(where)
         except Failure as failure:
             if self._made and failure.code not in ("lost", "unreachable"):
                 self._undo(where)
@@ -106,6 +109,12 @@ class ActionModule(Attached, BorgAction):
             return {"new": path}
         if not there["folder"] or not (there["empty"] or self.args["overwrite"]):
             raise destination.exists(path)
+        if self.args["plain"] and not there["empty"]:
+            raise Failure(
+                "destination_exists",
+                "%s holds other files, and from what is restored of another host set-id bits and device nodes are "
+                "taken away, which would meet those files, too: name a new folder, or keep them (special)." % path,
+            )
         return path
 
     def _examine(self, result, wanted, where):
@@ -143,6 +152,17 @@ class ActionModule(Attached, BorgAction):
             return []
         return [kind for kind in told.get("kinds") or ["other"] if not _ATTRIBUTES.search(kind)]
 
+    def _plain(self, where):
+        """What was taken away of what would give rights on this host, in words."""
+        told = self._ask("plain", piece="plain", destination=where)
+        if not told["changed"] + told["removed"]:
+            return []
+        return [
+            "As these files are of another host, %d lost their set-id bits or capabilities, and %d device nodes were "
+            "left out (%s). Say special to keep them."
+            % (told["changed"], told["removed"], ", ".join(told["examples"]))
+        ]
+
     def _list_owners(self, where):
         args = self.args
         try:
@@ -160,8 +180,8 @@ class ActionModule(Attached, BorgAction):
         except (Failure, AnsibleConnectionFailure) as problem:
             self.say("%s could not be removed again: %s" % (path, problem))
 
-    def _ask(self, operation, **request):
-        text = program(["restoring"], dict(request, op=operation))
+    def _ask(self, operation, piece="restoring", **request):
+        text = program([piece], dict(request, op=operation))
         try:
             reply = self.answer_of(text)
         except AgentError as problem:

@@ -110,6 +110,12 @@ options:
       - A new file, on the host, for the list of whose each entry is in the archive. For M(cyborg.backup.carry).
     type: str
     default: ""
+  plain:
+    description:
+      - Take set-id bits, file capabilities and device nodes from what was restored; for files of another host. The
+        folder must be new or empty.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Names what would come.
