@@ -158,6 +158,7 @@ def test_every_type_brings_back_what_it_took(fleet: Fleet) -> None:
 def test_a_restore_onto_another_client_lends_it_the_vault_and_takes_it_back(fleet: Fleet) -> None:
     vault, clients = fleet.repository(), [fleet.client("web1"), fleet.client("web2")]
     policy = fleet.cyborg.policies.add(cy.Policy("etc", type="config", repository=vault, clients=clients))
+    fleet.hosts["web1"].write("/etc/setid/tool", b"#!/bin/sh\n", 0o4755)
     archive = fleet.only(fleet.run(policy)[0])
     lines = fleet.hosts["nas"].run(["sh", "-c", "cat ~borg/.ssh/authorized_keys"]).stdout
     keys = fleet.hosts["web2"].run(["ls", "/etc/cyborg/keys"]).stdout
@@ -167,6 +168,15 @@ def test_a_restore_onto_another_client_lends_it_the_vault_and_takes_it_back(flee
     there = fleet.hosts["web2"].root / f"var/tmp/cyborg-restore-{job.id}"
     assert (there / "etc/hostname").read_text() == "web1\n"
     compare(fleet.hosts["web1"].root / "etc/ssh", there / "etc/ssh")
+    # What gives rights on its own host does so on another one only where that is asked for.
+    for options, mode in (({}, 0o755), ({"special": True}, 0o4755)):
+        job = fleet.restore(archive, ("/etc/setid",), to=target, options=options)
+        assert job.status == "successful", fleet.said()
+        there = fleet.hosts["web2"].root / f"var/tmp/cyborg-restore-{job.id}"
+        assert (there / "etc/setid/tool").stat().st_mode & 0o7777 == mode
+        assert any("set-id bits" in warning for warning in job.warnings) is not bool(options)
+    full = fleet.restore(archive, ("/etc/setid",), to=target, destination="/etc", overwrite=True)
+    assert (full.status, full.error.code) == ("failed", "destination_exists")
     missing = fleet.restore(archive, ("/etc/none",), to=target)
     assert (missing.status, missing.error.code) == ("failed", "path_not_found")
     assert fleet.hosts["nas"].run(["sh", "-c", "cat ~borg/.ssh/authorized_keys"]).stdout == lines
