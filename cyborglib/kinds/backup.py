@@ -122,7 +122,7 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
     warnings = list(outcome.warnings)
     if vault is not None and vault.client is None:
         warnings.append("this vault is shared: every client of it can read, and poison or delete, what others stored")
-    if work.repository is not None and work.repository.passphrase is not None and _several(work):
+    if work.repository is not None and _one_for_several(work):
         warnings.append(
             f"the repository {work.repository.name} has one passphrase for the vaults of several clients: whoever "
             "breaks into one of them and gets at the repository's files reads all. Without passphrase= each vault has "
@@ -136,8 +136,12 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
     return Settlement(warnings=tuple(warnings), archives=outcome.archives)
 
 
-def _several(work: Work) -> bool:
-    return work.policy is not None and len(work.policy.clients) > 1
+def _one_for_several(work: Work) -> bool:
+    """True if the passphrase given for the repository opens this vault and those of other clients."""
+    given = work.repository.passphrase if work.repository is not None else None
+    if given is None or work.vault is None or work.policy is None:
+        return False
+    return work.vault.passphrase == given and len(work.policy.clients) > 1
 
 
 def _explained(error: JobError) -> JobError:

@@ -151,16 +151,16 @@ class BorgAction(AgentAction):
             limits = {"limits": asked["limits"]} if asked.get("limits") else {}
             self.call("which passphrase", borg_argv.identity(lock_wait=self.args["lock_wait"]), **limits)
         try:
-            return self._called(step, argv, into, asked)
+            return self._called(step, argv, asked, into)
         except Failure as failure:
             if failure.code != "wrong_passphrase" or not self._turn():
                 raise
         again = step + " again"
-        reply = self._called(again, argv, into, asked)
+        reply = self._called(again, argv, asked, into)
         self._names[step] = self._names[again]
         return reply
 
-    def _called(self, step, argv, into, asked):
+    def _called(self, step, argv, asked, into=""):
         argv = [self.args["program"], *argv[1:]]
         if into:
             argv = ["sh", "-c", _INTO, "sh", into, *argv]

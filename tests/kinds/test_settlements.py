@@ -302,7 +302,10 @@ def test_a_backup_is_recorded_as_borg_said_it():
         )
 
 
-@pytest.mark.parametrize(("passphrase", "clients", "told"), [("given", 2, 1), ("given", 1, 0), (None, 2, 0)])
+@pytest.mark.parametrize(
+    ("passphrase", "clients", "told"),
+    [(VAULT.passphrase, 2, 1), (VAULT.passphrase, 1, 0), (None, 2, 0), ("the vault has one of its own now", 2, 0)],
+)
 def test_one_passphrase_for_several_clients_is_told_each_time(passphrase, clients, told):
     changes = {
         "repository": evolve(REPOSITORY, passphrase=passphrase),
