@@ -175,16 +175,14 @@ class Cyborg:
         options: Mapping[str, Any] | None = None,
         dry_run: bool = False,
     ) -> Job:
-        """Queue a restore, to any client or (None) to this machine; gives the job.
-
-        Where the vault cannot be opened at that place, Borg restores where it can, and the files are carried over.
+        """Queue a restore, to any client or (None) to this machine; gives the job. Where the vault cannot be opened
+        at that place, Borg restores where it can, and the files are carried over.
 
         `paths` are exact, as they were on the client; each brings an entry and all below it, none bring all.
         The destination is a new folder, `./restore-<job id>` here and `/var/tmp/cyborg-restore-<job id>` on a
         client, unless one is given; one that holds anything is refused unless `overwrite`. A path that
-        matches nothing fails the job. `dry_run` lists in the job's output. `options`: `numeric_ids`,
-        `force` (from a suspect vault) and `special`: files of one client that go to another one lose set-id bits,
-        capabilities and device nodes without it.
+        matches nothing fails the job. `dry_run` lists in the job's output. `options`: `numeric_ids`, `force` (from a
+        suspect vault), `special` (keep set-id bits, capabilities and devices in files for another client).
 
         Raises `Invalid`, `NotFound`.
         """
@@ -286,11 +284,10 @@ class Cyborg:
     def rotate_key(self, key: str | Sequence[str] | Path | None = None) -> Path | None:
         """Seal everything in the database anew with another key; gives the file that holds it, if there is one.
 
-        None makes a new key, which goes where the old one was read from when this was opened: into that key file, or
-        into a new default file of an SQLite database. So does a key given as text. A `Path` is a file of its own:
-        open the database with that from then on. At every instant a key on the disk opens the database; the old
-        one is kept in a file of its own beside the new one, as copies of the database from before need it, and
-        opens nothing else any more. Other processes that have the database open raise `WrongKey` from then on.
+        None makes a new key, which goes where the old one was read from: into that key file, or into a new default
+        file of an SQLite database; so does a key given as text. A `Path` is a file to open the database with from
+        then on. At every instant a key on the disk opens the database; the old one is kept in a file beside the
+        new one, for copies of the database from before. Other processes that have it open raise `WrongKey`.
 
         Raises `InUse` while another engine has jobs at work, `MissingKey` where a new key would be in no file,
         `Invalid`, and `StoreError`; then nothing was changed.

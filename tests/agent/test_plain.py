@@ -44,6 +44,7 @@ def test_rights_are_taken_away(tree, interpreter):
     reply = agent_module.answer(done.stdout.decode())
     assert (reply["state"], reply["changed"], reply["removed"]) == ("done", 5, 2)
     assert len(reply["examples"]) == 5
+    assert {"deep/er/null", "deep/er/disk"} < set(reply["examples"])
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tree / "deep").iterdir()}
     assert modes == {"plain": 0o640, "setuid": 0o755, "setgid": 0o755, "both \udcff\n": 0o711, "er": 0o755}
     assert list((tree / "deep/er").iterdir()) == []

@@ -99,7 +99,8 @@ class Scene:
         fleet = self.fleet
         for job in fleet.run(self.policy):
             assert fleet.only(job).confirmed_at, fleet.said()
-            assert job.warnings == (), fleet.said()
+            # Of vaults that have the one passphrase still that was given for all that is told each time.
+            assert not [warning for warning in job.warnings if "one passphrase for" not in warning], fleet.said()
         back = fleet.folder / f"back-{time.monotonic_ns()}"
         assert fleet.restore(self.archive, destination=back).status == "successful", fleet.said()
         compare(fleet.hosts["web1"].root / "etc/ssh", back / "etc/ssh")

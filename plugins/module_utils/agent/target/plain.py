@@ -21,10 +21,9 @@ def op_plain(request):
     """Below a folder that holds nothing but what was restored. Tells how many entries it changed or removed."""
     sys.setrecursionlimit(max(sys.getrecursionlimit(), DEEP))
     more_files()
-    path = to_bytes(request["destination"])
     changed, removed = [], []
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    walk(folder, path, changed, removed)
+    folder = os.open(to_bytes(request["destination"]), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    walk(folder, b"", changed, removed)
     os.close(folder)
     return {
         "state": "done", "changed": len(changed), "removed": len(removed),
@@ -35,10 +34,10 @@ def op_plain(request):
 def walk(folder, path, changed, removed):
     for name in os.listdir(b"/proc/self/fd/%d" % folder):
         status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        where = path + b"/" + name
+        where = path + name
         if stat.S_ISDIR(status.st_mode):
             below = open_below(folder, name)
-            walk(below, where, changed, removed)
+            walk(below, where + b"/", changed, removed)
             os.close(below)
         elif stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode):
             os.unlink(name, dir_fd=folder)
