@@ -109,8 +109,10 @@ def test_it_ends_by_itself(tmp_path: Path, seconds: str) -> None:
         "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"),
     }  # fmt: skip
     process = subprocess.Popen(
-        [sys.executable, "-P", str(PROGRAM), str(fifo), seconds], env=environment, stderr=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-P", str(PROGRAM), str(fifo), seconds], env=environment, text=True,
+        # Not those of the tests: an ssh of theirs may have made a pipe non-blocking, with which Ansible does not start.
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
     if seconds == "60":
         # It has to have opened its end first.
         while not any(os.path.samefile(fd, fifo) for fd in Path(f"/proc/{process.pid}/fd").iterdir() if fd.exists()):
