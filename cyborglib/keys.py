@@ -83,16 +83,21 @@ def write_key_file(path: Path, key: str) -> None:
             file.write(key + "\n")
             file.flush()
             os.fsync(descriptor)
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_folder(path.parent)
     except OSError as error:
         raise StoreError(
             f"the key file {path} cannot be written ({error.strerror}); give key=, or set $CYBORG_KEY_FILE to a "
             "file of yours"
         ) from error
+
+
+def sync_folder(path: Path) -> None:
+    """See that the names in a folder are on the disk. Raises `OSError`."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _given(key: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:

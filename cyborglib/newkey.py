@@ -14,7 +14,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from .errors import MissingKey, StoreError
-from .keys import Key, Standing, default_file, find_keys, read_key_file, write_key_file
+from .keys import Key, Standing, default_file, find_keys, read_key_file, sync_folder, write_key_file
 from .sealing import Sealer
 
 
@@ -123,11 +123,7 @@ def _replace(path: Path, keys: Sequence[str], like: Path) -> None:
         except BaseException:
             os.unlink(name)
             raise
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError as error:
         raise StoreError(
             f"the key file {path} cannot be written ({error.strerror}): see to that, or give key= another path"

@@ -274,16 +274,21 @@ def test_a_job_canceled_before_it_began(
     assert vault.archives() == []
 
 
+def leave(job: HostRun, control: Recorder) -> None:
+    """Start a job, and go away while it is at work."""
+    executor = AnsibleExecutor()
+    thread = threading.Thread(target=executor.execute, args=(backup(job), control), daemon=True)
+    thread.start()
+    control.await_told("progress", 1)
+    executor.close()
+    thread.join(60)
+    assert not thread.is_alive()
+
+
 def test_closing_leaves_the_job_at_work(control: Recorder, work: Works, vault: Vault, source: Path) -> None:
     (source / "large").write_bytes(os.urandom(25 << 20))
     job = work(borg_compression="lzma,6")
-    first = AnsibleExecutor()
-    thread = threading.Thread(target=first.execute, args=(backup(job), control), daemon=True)
-    thread.start()
-    control.await_told("progress", 1)
-    first.close()
-    thread.join(60)
-    assert not thread.is_alive()
+    leave(job, control)
     assert control.outcomes == {}
     assert running(str(source))
     # Asked for again, it is followed to its end and not started a second time.
@@ -300,12 +305,7 @@ def test_a_job_canceled_while_nobody_followed_it(
 ) -> None:
     (source / "large").write_bytes(os.urandom(100 << 20))
     job = work(borg_compression="lzma,9")
-    first = AnsibleExecutor()
-    thread = threading.Thread(target=first.execute, args=(backup(job), control), daemon=True)
-    thread.start()
-    control.await_told("progress", 1)
-    first.close()
-    thread.join(60)
+    leave(job, control)
     assert running(str(source))
     # The cancel is known before the run that takes it over begins: Borg is ended all the same.
     control.cancels.add(1)
