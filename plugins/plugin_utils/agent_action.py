@@ -30,7 +30,7 @@ from ansible_collections.cyborg.backup.plugins.module_utils.agent import AgentEr
 from ansible_collections.cyborg.backup.plugins.plugin_utils import account, arguments
 from ansible_collections.cyborg.backup.plugins.plugin_utils.control import Control, ControlError
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Canceled, Failure
-from ansible_collections.cyborg.backup.plugins.plugin_utils.ssh_words import moment_of
+from ansible_collections.cyborg.backup.plugins.plugin_utils.ssh_words import moment_of, not_taken
 
 display = Display()
 
@@ -195,18 +195,19 @@ class AgentAction(ActionBase):
         itself had ended, and Ansible then says nothing else. Of such a program nothing has run, as it is read to its
         end first: so it is fed again, to hear the reason.
         """
-        for left in range(FED, -1, -1):
+        fed = 0
+        while True:
             self._exchanging += 1
             try:
                 return self._low_level_execute_command(command, sudoable=sudoable, in_data=program)
             except AnsibleConnectionFailure as problem:
-                if not left or not isinstance(problem.__cause__, BrokenPipeError) or self._canceled.is_set():
+                if fed == FED or not not_taken(problem) or self._canceled.is_set():
                     raise
             finally:
                 # Odd while one is on its way; never the same number twice.
                 self._exchanging += 1
+            fed += 1
             time.sleep(0.2)
-        raise AssertionError("unreachable")
 
     def _python_command(self):
         # The folder that this process works in may be closed to another account.

@@ -22,9 +22,14 @@ _AFTER = re.compile(
 )
 
 
+def not_taken(problem):
+    """True where the other end closed before it had taken the whole program."""
+    return isinstance(problem.__cause__, BrokenPipeError)
+
+
 def moment_of(problem):
     """Whether ssh's words say that a connection was lost "before" or "after" the host had let us in, or "unknown"."""
     text = str(problem)
-    if isinstance(problem.__cause__, BrokenPipeError) or _BEFORE.search(text):
+    if not_taken(problem) or _BEFORE.search(text):
         return "before"
     return "after" if _AFTER.search(text) else "unknown"
