@@ -35,10 +35,11 @@ class Fleet:
         return self.open()
 
     def client(
-        self, name: str, *, borg: str | None = "1.2", user_sudo: bool | str = False, **fields: object
-    ) -> cy.Client:
+        self, name: str, *, borg: str | None = "1.2", servers: str | None = None, user_sudo: bool | str = False,
+        **fields: object,
+    ) -> cy.Client:  # fmt: skip
         """A new host, and its client."""
-        host = self.hosts[name] = self._make(name, borg=borg, user_sudo=user_sudo)
+        host = self.hosts[name] = self._make(name, borg=borg, servers=servers, user_sudo=user_sudo)
         known = {"address": host.address, "port": host.port, "host_key": host.host_key}
         return self.cyborg.clients.add(cy.Client(name, **(known | fields)))
 

@@ -16,7 +16,7 @@ import time
 
 from tests.lab.bare import bare
 from tests.lab.lab import STATE, Lab, sweep
-from tests.lab.layers import lower
+from tests.lab.layers import SERVERS, lower
 from tests.lab.machine import LabError, require, try_lock
 
 LOCK, KEEPER = STATE / "keeper.lock", STATE / "keeper"
@@ -25,6 +25,8 @@ LOCK, KEEPER = STATE / "keeper.lock", STATE / "keeper"
 def build() -> None:
     for borg in (None, "1.2", "1.4"):
         lower(borg)
+    for servers in SERVERS:
+        lower("1.2", servers)
 
 
 def up(count: str = "3", borg: str = "") -> None:

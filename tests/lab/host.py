@@ -31,10 +31,11 @@ class Host:
     """
 
     def __init__(
-        self, lab: Lab, number: int, name: str, *, borg: str | None, user_sudo: bool | str, tmpfs_vault: str | None
-    ) -> None:
+        self, lab: Lab, number: int, name: str, *, borg: str | None, servers: str | None, user_sudo: bool | str,
+        tmpfs_vault: str | None,
+    ) -> None:  # fmt: skip
         self.lab, self.number, self.name = lab, number, name
-        self.borg, self.user_sudo, self.tmpfs_vault = borg, user_sudo, tmpfs_vault
+        self.borg, self.servers, self.user_sudo, self.tmpfs_vault = borg, servers, user_sudo, tmpfs_vault
         self.address = f"127.83.{lab.block}.{number}"
         self.port = lab.port
         self.folder = lab.folder / name
@@ -50,7 +51,7 @@ class Host:
 
     def install(self) -> None:
         """Make its filesystem: fresh files, a fresh ssh host key. It is down afterwards."""
-        overlay(lower(self.borg), self.folder / "upper", self.folder / "work", self.root)
+        overlay(lower(self.borg, self.servers), self.folder / "upper", self.folder / "work", self.root)
         for path, text in {
             "etc/hostname": f"{self.name}\n",
             "etc/hosts": f"127.0.0.1 localhost\n{self.address} {self.name}\n",

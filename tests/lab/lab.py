@@ -104,6 +104,7 @@ class Lab:
         name: str | None = None,
         *,
         borg: str | None = None,
+        servers: str | None = None,
         user_sudo: bool | str = False,
         tmpfs_vault: str | None = None,
         start: bool = True,
@@ -113,6 +114,7 @@ class Lab:
         name         its hostname; host1, host2, … when left out
         borg         None: no Borg, but `apt-get install borgbackup` works without a network; "1.2": Debian's
                      1.2.4 is installed; "1.4": 1.4.5 in /opt/borg-1.4, on the PATH as /usr/local/bin/borg
+        servers      "databases" or "hypervisor": those are installed, not started (layers.py says which), and Borg is
         user_sudo    True: a login user `ops` with sudo; "password": sudo asks for `lab.host.PASSWORD`
         tmpfs_vault  size of a small tmpfs at /srv/borg ("64m"), to fill a disk; it outlives stop()
         """
@@ -123,7 +125,7 @@ class Lab:
             name = name or f"host{number}"
             if name in {host.name for host in self._hosts.values()}:
                 raise LabError(f"There is a host {name} already.")
-            made = Host(self, number, name, borg=borg, user_sudo=user_sudo, tmpfs_vault=tmpfs_vault)
+            made = Host(self, number, name, borg=borg, servers=servers, user_sudo=user_sudo, tmpfs_vault=tmpfs_vault)
             self._hosts[number] = made
         try:
             made.install()

@@ -4,6 +4,8 @@ base       Debian 12, minimal, with sshd and Python, without Borg; holds a small
            so that `apt-get update` and `apt-get install borgbackup` inside a host need no network.
 borg-1.2   base and Debian's Borg 1.2.4.
 borg-1.4   /opt/borg-1.4, Borg 1.4.5 built from PyPI for that Python, and /usr/local/bin/borg.
+databases  borg-1.2, MariaDB, PostgreSQL and Redis, none of them started.
+hypervisor borg-1.2, libvirt and QEMU, not started.
 
 A layer's folder is named after what it is made of; another recipe is another folder. Each is built under a
 lock and renamed into place when complete, so several test sessions can ask for it at the same time.
@@ -11,6 +13,7 @@ lock and renamed into place when complete, so several test sessions can ask for 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 import os
@@ -23,15 +26,18 @@ from tests.lab.machine import LabError, call, environment, locked, remove_tree, 
 
 SUITE = "bookworm"
 BORG_1_4 = "1.4.5"
-INCLUDE = (
-    "acl,attr,ca-certificates,iproute2,openssh-server,procps,python3,sudo,tini"  # tini: a small init
-)
+INCLUDE = "acl,attr,ca-certificates,iproute2,openssh-server,procps,python3,sudo,tini"  # tini: a small init
 #: What a host may install from the archive it carries (with all that these depend on).
 ARCHIVE = ("borgbackup", "borgmatic", "python3-apt", "rsync")
 BUILD = (
     "gcc", "libacl1-dev", "liblz4-dev", "libssl-dev", "libxxhash-dev", "libzstd-dev", "pkg-config",
     "python3-dev", "python3-venv",
 )  # fmt: skip
+#: What more a host may bring, by the name of the layer.
+SERVERS = {
+    "databases": ("mariadb-server", "postgresql", "redis-server"),
+    "hypervisor": ("libvirt-clients", "libvirt-daemon-system", "qemu-system-x86", "qemu-utils"),
+}
 
 SSHD = """\
 # The lab's hosts: many logins at once, keys only.
@@ -68,15 +74,25 @@ def mirror() -> str:
     return os.environ.get("CYBORG_LAB_MIRROR", "http://deb.debian.org/debian")
 
 
-def lower(borg: str | None) -> list[Path]:
-    """The layers of a host with this Borg ("1.2", "1.4" or None), the uppermost first; built where missing."""
+def lower(borg: str | None, servers: str | None = None) -> list[Path]:
+    """The layers of a host with this Borg ("1.2", "1.4" or None), the uppermost first; built where missing.
+
+    With `servers` (a name of `SERVERS`) Borg is there anyway: "1.2", or "1.4" above it.
+    """
+    if servers is not None:
+        with_servers = _layer(servers, [_borg_layer().name, *SERVERS[servers]], functools.partial(_servers, servers))
+        return [with_servers] if borg != "1.4" else [lower("1.4")[0], with_servers]
     if borg is None:
         return [base()]
     if borg == "1.2":
-        return [_layer("borg-1.2", [base().name], _borg_1_2)]
+        return [_borg_layer()]
     if borg == "1.4":
         return [_layer("borg-1.4", [base().name, BORG_1_4, *BUILD], _borg_1_4), base()]
     raise LabError(f"borg={borg!r}: the lab has None, '1.2' and '1.4'.")
+
+
+def _borg_layer() -> Path:
+    return _layer("borg-1.2", [base().name], _borg_1_2)
 
 
 def base() -> Path:
@@ -85,7 +101,7 @@ def base() -> Path:
 
 
 def _layer(name: str, recipe: Sequence[str], *build: Callable[[Path], None]) -> Path:
-    source = "\n".join([*recipe, *map(inspect.getsource, build)])
+    source = "\n".join([*recipe, *(inspect.getsource(getattr(step, "func", step)) for step in build)])
     folder = cache() / f"{name}-{hashlib.sha256(source.encode()).hexdigest()[:12]}"
     if folder.is_dir():
         return folder
@@ -148,9 +164,7 @@ def _own_archive(root: Path) -> None:
         name = package.name.replace("%3a", "_")
         (archive / name).write_bytes(data)
         fields = call(["dpkg-deb", "--field", package]).stdout.decode().rstrip()
-        index.append(
-            f"{fields}\nFilename: ./{name}\nSize: {len(data)}\nSHA256: {hashlib.sha256(data).hexdigest()}\n"
-        )
+        index.append(f"{fields}\nFilename: ./{name}\nSize: {len(data)}\nSHA256: {hashlib.sha256(data).hexdigest()}\n")
     (archive / "Packages").write_text("\n".join(index))
     (root / "etc/apt/sources.list").rename(root / "etc/apt/debian.list.unused")
     (root / "etc/apt/sources.list").write_text(f"deb [trusted=yes] file:{OWN_ARCHIVE} ./\n")
@@ -176,6 +190,22 @@ def overlay(lowers: Sequence[Path], upper: Path, work: Path, merged: Path) -> No
 def _borg_1_2(layer: Path) -> None:
     _copy(base(), layer)
     inside(layer, ["apt-get", "-q", "-y", "install", "borgbackup"])
+
+
+def _servers(name: str, layer: Path) -> None:
+    _copy(_borg_layer(), layer)
+    no_start = layer / "usr/sbin/policy-rc.d"
+    no_start.write_text("#!/bin/sh\nexit 101\n")
+    no_start.chmod(0o755)
+    own = layer / "etc/apt/sources.list"
+    kept = own.read_text()
+    own.write_text(f"deb {mirror()} {SUITE} main\n")
+    inside(layer, ["apt-get", "-q", "update"], _proxies())
+    inside(layer, ["apt-get", "-q", "-y", "install", *SERVERS[name]], _proxies())
+    inside(layer, ["apt-get", "clean"])
+    own.write_text(kept)
+    no_start.unlink()
+    inside(layer, ["apt-get", "-q", "update"])
 
 
 def _borg_1_4(layer: Path) -> None:
