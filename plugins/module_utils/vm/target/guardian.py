@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A second process that stands by a backup: it cleans up if the first one is killed, and sees that there is space.
-
-A scratch file that cannot grow stops the guest at its next write; so the job is ended before that can happen.
-"""
+"""A second process that stands by our work: if we are killed, it cleans up after us."""
 
 import os
 import select
 
-from .leftovers import clean, end_job, wake
-from .place import free
-from .trouble import Trouble, ignore_signals
+from .trouble import ignore_signals
 from .virsh import INHERITED
 
 
 class Guardian:
-    """Stands by from `start` to `dismiss`."""
+    """Stands by from `start` to `dismiss`.
 
-    def __init__(self, place, uuid, keep_free):
-        self.place, self.uuid, self.keep_free = place, uuid, keep_free
+    :param clean: called if we ended without `dismiss`
+    :param watch: called twice a second meanwhile; None: nothing is to be watched
+    :param keep: the open file that it keeps beside us (a lock), or None
+    """
+
+    def __init__(self, clean, watch=None, keep=None):
+        self._clean, self._watch, self._keep = clean, watch, keep
         self._end = self._pid = None
 
     def start(self):
@@ -46,21 +46,14 @@ class Guardian:
         ignore_signals()
         os.setsid()
         self._only(read)
-        stopped = False
         while True:
             ready, _, _ = select.select([read], [], [], 0.5)
             if ready:
                 if not os.read(read, 1):
-                    clean(self.place)
+                    self._clean()
                 return
-            if not stopped and free(self.place.scratch) < self.keep_free:
-                stopped = True
-                self.place.note("full", {})
-                try:
-                    end_job(self.uuid, self.place.mark)
-                    wake(self.uuid)
-                except Trouble:
-                    stopped = False  # asked again in half a second
+            if self._watch is not None:
+                self._watch()
 
     def _only(self, read):
         """Keep nothing open but the pipe and the lock: neither the stream nor what the agent looks at."""
@@ -68,7 +61,7 @@ class Guardian:
         for number in (0, 1, 2):
             os.dup2(nothing, number)
         for name in os.listdir("/proc/self/fd"):
-            if int(name) > 2 and int(name) not in (read, self.place.lock):
+            if int(name) > 2 and int(name) not in (read, self._keep):
                 try:
                     os.close(int(name))
                 except OSError:

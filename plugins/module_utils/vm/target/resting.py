@@ -7,6 +7,7 @@ import subprocess
 import time
 
 from .guardian import Guardian
+from .leftovers import clean
 from .trouble import Trouble
 from .virsh import environment, state_of, virsh
 
@@ -23,7 +24,7 @@ class Resting:
         self.place, self.uuid, self.disks = place, uuid, disks
         self.consistency, self.frozen, self.notes = "shut off", 0.0, []
         self._servers = []
-        self._guardian = Guardian(place, uuid, 0)
+        self._guardian = Guardian(lambda: clean(place), keep=place.lock)
 
     def begin(self):
         self._guardian.start()

@@ -5,7 +5,7 @@ import time
 from xml.sax.saxutils import quoteattr
 
 from .guardian import Guardian
-from .leftovers import end_job, folder_of, job_of, thaw, wake
+from .leftovers import clean, end_job, folder_of, job_of, thaw, wake
 from .place import free, no_room
 from .trouble import Trouble, tell
 from .virsh import must, virsh
@@ -23,7 +23,18 @@ class Running:
         self.quiesce, self.keep_free = request["quiesce"], request["keep_free"]
         self.consistency, self.frozen, self.notes = "crash", 0.0, []
         self.socket = "%s/cyborg-%s.sock" % (folder_of(uuid), place.mark)
-        self._guardian = Guardian(place, uuid, self.keep_free)
+        self._guardian = Guardian(lambda: clean(place), self._watch, place.lock)
+
+    def _watch(self):
+        """In the guardian: a scratch file that cannot grow stops the guest at its next write, so the job ends before."""
+        if free(self.place.scratch) >= self.keep_free or self.place.has("full"):
+            return
+        try:
+            self.place.note("full", {})
+            end_job(self.uuid, self.place.mark)
+            wake(self.uuid)
+        except Trouble:
+            self.place.drop("full")  # it is tried again in half a second
 
     def begin(self):
         room = free(self.place.scratch)
