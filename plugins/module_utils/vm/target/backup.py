@@ -22,9 +22,8 @@ GAP = 64 * 1024
 
 def op_look(request):
     """What the domain is; raises `Trouble` where a backup of it would. Clears away what others of ours have left."""
-    notes = sweep(request["scratch"])
     uuid = uuid_of(request["name"])
-    notes += sweep_domain(uuid)
+    notes = sweep(request["scratch"]) + sweep_domain(uuid) if request["tidy"] else []
     refuse_others(uuid)
     disks, left, more = chosen(parsed(definition(uuid)), request["leave_out"])
     state = state_of(uuid)[0]

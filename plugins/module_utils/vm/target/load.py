@@ -8,6 +8,7 @@ import re
 import signal
 
 from .defining import exchanged
+from .disks import disks_of, parsed
 from .guardian import Guardian
 from .images import FORMATS
 from .sparse_tar import Reader, foreign
@@ -176,7 +177,7 @@ def undone(folder, mark, into):
         return
     uuid = domains().get(into)
     # Its definition is ours if its disks are.
-    if uuid and "'%s/" % folder in definition(uuid) and state_of(uuid)[0] == "shut off":
+    if uuid and state_of(uuid)[0] == "shut off" and _lies_in(uuid, folder):
         virsh("undefine", "--domain", uuid, "--keep-nvram")
     for name in os.listdir(folder):
         if name.endswith(".pid"):
@@ -188,6 +189,10 @@ def undone(folder, mark, into):
     for path in reversed(found.get("made") or []):
         if os.path.isdir(path) and not os.listdir(path):
             os.rmdir(path)
+
+
+def _lies_in(uuid, folder):
+    return any(disk.path.startswith(folder + "/") for disk in disks_of(parsed(definition(uuid))))
 
 
 def _end_server(path):

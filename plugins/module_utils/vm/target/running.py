@@ -71,8 +71,7 @@ class Running:
 
     def _freeze(self):
         """The moment at which the guest's file systems were frozen; None if they were not."""
-        if self.quiesce == "off":
-            self.consistency = "off"
+        if self.quiesce == "never":
             return None
         why = self._no_agent()
         if not why:
