@@ -43,11 +43,12 @@ grep -q still /proc/cmdline && exec sleep 1000000
 n=$(cat /a/counter | sed 's/^0*//')
 n=${n:-0}
 while :; do
+    usleep 50000  # this machine has others to serve
     n=$((n + 1))
     for disk in a b; do
         printf '%09d\\n' $n | dd of=/$disk/counter conv=notrunc,fsync 2>/dev/null
     done
-    [ $((n % 8)) != 0 ] || dd if=/dev/urandom of=/a/noise bs=64k count=4 seek=$((n % 128)) conv=notrunc,fsync 2>/dev/null
+    [ $((n % 4)) != 0 ] || dd if=/dev/urandom of=/a/noise bs=64k count=4 seek=$((n % 128)) conv=notrunc,fsync 2>/dev/null
 done
 """
 HOOK = """\

@@ -130,7 +130,7 @@ class Hypervisor:
         return found
 
     @staticmethod
-    def wait(true: Callable[[], bool], what: str, seconds: float = 40) -> None:
+    def wait(true: Callable[[], bool], what: str, seconds: float = 120) -> None:
         """Wait until something holds."""
         deadline = time.monotonic() + seconds
         while not true():

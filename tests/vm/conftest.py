@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,11 @@ import pytest
 
 from tests.lab import Lab
 from tests.lab.hypervisor import Hypervisor
-from tests.roles.conftest import PASSPHRASE, VAULT, Plain
+from tests.vm.programs import Programs
+from tests.roles.conftest import PASSPHRASE, ROOT, VAULT, Plain
+
+# Where the collection is found in a checkout.
+sys.path.append(str(ROOT / ".ansible"))
 
 
 class Machines(Plain):
@@ -73,4 +78,12 @@ def machines(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mac
     host.run(["mkdir", "-p", str(Path(VAULT).parent)])
     made.borg("init", "--encryption", "repokey-blake2", VAULT)
     yield made
+    host.remove()
+
+
+@pytest.fixture(scope="module")
+def programs(lab: Lab) -> Iterator[Programs]:
+    """A hypervisor on which the programs are run by hand."""
+    host = lab.host(servers="hypervisor")
+    yield Programs(Hypervisor(host))
     host.remove()
