@@ -85,5 +85,7 @@ def machines(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mac
 def programs(lab: Lab) -> Iterator[Programs]:
     """A hypervisor on which the programs are run by hand."""
     host = lab.host(servers="hypervisor")
-    yield Programs(Hypervisor(host))
+    made = Programs(Hypervisor(host))
+    yield made
     host.remove()
+    made.close()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from tests.lab.hypervisor import Hypervisor
+from tests.lab.hypervisor import IMAGES, Hypervisor
 from tests.lab.machine import environment
 
 SCRATCH = "/var/lib/libvirt/cyborg"
@@ -44,6 +44,13 @@ class Programs:
         self.hypervisor, self.host = hypervisor, hypervisor.host
         self._marks = count(1)
         self.mark = ""
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def close(self) -> None:
+        """End what a test that failed has left."""
+        for running in self._running:
+            running.kill()
+            running.communicate()
 
     def start(self, op: str, shell: str = "", **request: Any) -> subprocess.Popen[bytes]:
         """Begin one; `shell` says where its streams go."""
@@ -55,13 +62,16 @@ class Programs:
         path = f"/root/program-{op}"
         self.host.write(path, text)
         command = ["bash", "-o", "pipefail", "-c", f"exec python3 -I -S {path} {shell}"]
-        return subprocess.Popen(
+        running = subprocess.Popen(
             [*self.host.enter, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=environment(),
         )  # fmt: skip
+        self._running.append(running)
+        return running
 
     def ended(self, running: subprocess.Popen[bytes]) -> Said:
         out, err = running.communicate(timeout=300)
+        self._running.remove(running)
         return Said(running.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
     def run(self, op: str, shell: str = "", **request: Any) -> Said:
@@ -89,6 +99,16 @@ class Programs:
         said = self.ended(running)
         self.hypervisor.wait(lambda: self.host.exists("/root/taken"), "all is taken")
         return said
+
+    def image(self, name: str, size: str, data: str, form: str = "raw") -> str:
+        """An image with so many random bytes from 4 MiB on; its path."""
+        path = f"{IMAGES}/{name}"
+        fill = f"head -c {data} /dev/urandom | dd of={path}.raw bs=1M seek=4 conv=notrunc status=none"
+        self.sh(f"truncate -s {size} {path}.raw; {fill}")
+        if form == "raw":
+            return f"{path}.raw"
+        self.sh(f"qemu-img convert -O {form} {path}.raw {path}.{form}; rm {path}.raw")
+        return f"{path}.{form}"
 
     def sh(self, command: str) -> str:
         return str(self.host.run(["bash", "-euo", "pipefail", "-c", command]).stdout)

