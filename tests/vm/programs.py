@@ -113,6 +113,10 @@ class Programs:
     def sh(self, command: str) -> str:
         return str(self.host.run(["bash", "-euo", "pipefail", "-c", command]).stdout)
 
+    def pids(self, op: str = "backup") -> list[str]:
+        """A program that runs, and its guardian, the elder first."""
+        return self.sh(f"pgrep -f '^[p]ython3 -I -S /root/program-{op}' || true").split()
+
     def write(self, name: str, target: str, pattern: int, at: str, size: str) -> None:
         """Let a running domain write to a disk, as its guest would."""
         device = f"/machine/peripheral/virtio-disk{'abcdefgh'.index(target[-1])}/virtio-backend"

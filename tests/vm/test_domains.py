@@ -86,7 +86,7 @@ def test_a_domain_that_is_shut_off(programs: Programs) -> None:
     hypervisor.wait(lambda: hypervisor.left("off") == [], "nothing is left")
     # Killed, it leaves no server.
     running = programs.slow("off")
-    programs.sh("kill -KILL $(pgrep -f 'python3 -I -S /root/program-backup' | head -n 1)")
+    programs.sh(f"kill -KILL {programs.pids()[0]}")
     programs.go(running)
     hypervisor.wait(lambda: hypervisor.left("off") == [], "nothing is left")
     programs.sh(f"rm {path}")
@@ -155,7 +155,7 @@ def test_nothing_is_overwritten_and_nothing_half_stays(programs: Programs) -> No
         programs.sh("rm -f /root/go; mkfifo /root/go")
         running = programs.start("load", "< <(head -c 9000000 /root/stream.tar; cat /root/go)", into="half", format=form)
         hypervisor.wait(lambda form=form: programs.host.exists(f"{IMAGES}/half/vda.{form}"), "it writes")
-        programs.sh("kill -KILL $(pgrep -f 'python3 -I -S /root/program-load' | head -n 1)")
+        programs.sh(f"kill -KILL {programs.pids('load')[0]}")
         assert programs.ended(running).code != 0
         hypervisor.wait(lambda: programs.sh(f"ls -lR {IMAGES}") == listed, "nothing is left")
         assert hypervisor.domains() == domains
