@@ -88,9 +88,11 @@ class Programs:
     def slow(self, name: str, into: str = "/root/slow.tar", **request: Any) -> subprocess.Popen[bytes]:
         """A backup that has begun to send and waits, until `go` is called, for who takes its stream."""
         self.sh("rm -f /root/go /root/pid; mkfifo /root/go")
-        reader = f"> >(dd bs=1M count=1 iflag=fullblock of={into} status=none; cat /root/go; cat >> {into}; touch /root/taken)"
+        rest = f"cat /root/go; cat >> {into}; touch /root/taken"
+        reader = f"> >(dd bs=1M count=1 iflag=fullblock of={into} status=none; {rest})"
         running = self.start("backup", reader, name=name, **request)
-        self.hypervisor.wait(lambda: self.sh(f"stat -c %s {into} 2>/dev/null || echo 0").strip() == "1048576", "it sends")
+        size = f"stat -c %s {into} 2>/dev/null || echo 0"
+        self.hypervisor.wait(lambda: self.sh(size).strip() == "1048576", "it sends")
         return running
 
     def go(self, running: subprocess.Popen[bytes]) -> Said:
