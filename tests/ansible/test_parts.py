@@ -1,4 +1,4 @@
-"""How parts of a backup are called: by the host that makes them, and by the library, which looks whether they are its."""
+"""How parts of a backup are called: by the host that makes them, and by the library."""
 
 from __future__ import annotations
 

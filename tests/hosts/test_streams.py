@@ -98,10 +98,10 @@ def test_a_full_disk_at_either_end(fleet: Fleet) -> None:
     fleet.client("web1")
     fleet.repository(tmpfs_vault="24m")
     [small] = fleet.run(piped(fleet, "seq 1000"))
-    job = fails(fleet, piped(fleet, "head -c 60000000 /dev/urandom", "big", compression="none"), "vault_full")
-    assert "full" in str(job.error)
     fleet.hosts["web1"].run(["sh", "-c", "mkdir /root/tiny && mount -t tmpfs -o size=1m tiny /root/tiny"])
     job = fails(fleet, piped(fleet, "seq 10; seq 1000000 > /root/tiny/x", "own"), "client_full")
+    job = fails(fleet, piped(fleet, "head -c 60000000 /dev/urandom", "big", compression="none"), "vault_full")
+    assert "full" in str(job.error)
     # What was there before is whole.
     done = fleet.restore(fleet.only(small), destination=fleet.folder / "small")
     assert done.status == "successful"
