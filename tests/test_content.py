@@ -17,7 +17,7 @@ from cyborglib.errors import Invalid, NotFound
 from cyborglib.model import Variables
 
 ROOT = Path(__file__).resolve().parent.parent
-OURS = ("config", "folders", "mail", "rootfs")
+OURS = ("config", "folders", "mail", "mysql", "piped", "postgresql", "rootfs", "vm")
 
 REDIS = """
 argument_specs:
@@ -90,7 +90,7 @@ def test_types_of_the_users_own(own_role: Callable[..., Path]) -> None:
     (path / "nginx").mkdir()
     (path / "README.md").touch()
     for given_path in (path, str(path), [path], (str(path), path)):
-        assert content.policy_types(given_path) == (*OURS[:3], "redis", "rootfs")
+        assert content.policy_types(given_path) == tuple(sorted((*OURS, "redis")))
     assert content.role_name("redis", [path]) == "policy_redis"
     assert content.role_name("mail", [path]) == "cyborg.backup.policy_mail"
 
@@ -116,7 +116,7 @@ def test_roles_path_that_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["confg", "", "../policy_config", "Config", "config\n"])
 def test_unknown_type(name: str) -> None:
     for ask in (content.role_name, content.specs, lambda name: content.check_extra_vars(name, {})):
-        with pytest.raises(Invalid, match=r"is not known.* There are: config, folders, mail, rootfs"):
+        with pytest.raises(Invalid, match=r"is not known.* There are: config, folders, mail, mysql, piped"):
             ask(name)
 
 
@@ -289,11 +289,12 @@ def test_defaults_are_those_of_the_specs(role: Path) -> None:
     entry_points = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]
     defaults = yaml.safe_load((role / "defaults/main.yml").read_text())
     declared = {}
-    for entry_point in entry_points.values():
+    for point, entry_point in entry_points.items():
         for name, option in entry_point.get("options", {}).items():
             assert option["description"], name
             assert name.startswith(f"{role.name}_")
-            if not option.get("required"):
+            # Without a default it is as the policy has it, for whose backups it has one.
+            if not option.get("required") and not (point == "restore" and "default" not in option):
                 assert declared.setdefault(name, option["default"]) == option["default"], name
     assert defaults == declared
 
