@@ -31,7 +31,7 @@ def destination(job_id: int, given: str | None, *, on_client: bool, here: str) -
     if given:
         return given
     # The extraction makes it, for its user alone, and refuses one that is there.
-    return f"/var/tmp/cyborg-restore-{job_id}" if on_client else f"{here}/restore-{job_id}"  # noqa: S108
+    return f"/var/tmp/cyborg-restore-{job_id}" if on_client else f"{here}/restore-{job_id}"  # noqa: S108 - as said
 
 
 def assign(work: Work) -> Assignment:
