@@ -122,7 +122,7 @@ def _role(work: Work, options: Mapping[str, Any]) -> _Role:
     given = Variables(options["load"])
     role, variables, secrets = work.role(policy.type, given, inherited(policy, archive, work.client))
     return _Role(
-        {"cyborg_role": role, "cyborg_tasks": "restore"},
+        {"cyborg_restore_role": role},
         {**variables, "borg_part": archive.part, "cyborg_restored_by": work.job.id},
         dict(secrets),
     )
