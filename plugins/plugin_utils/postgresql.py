@@ -104,11 +104,7 @@ def named(args):
         if several:
             raise Failure("bad_arguments", "database and databases were both given; one of them is enough.")
         several = [args["database"]]
-    names = [database("databases", name) for name in several]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise Failure("bad_arguments", "The database %s was named twice." % twice[0])
-    return names or None
+    return list(dict.fromkeys(database("databases", name) for name in several)) or None
 
 
 def database(argument, name):
@@ -135,6 +131,15 @@ def file_of(name):
     text = encoded(name)
     # A file's name begins with a letter there.
     return "postgresql/%s.dump" % (text if text[0].isalnum() or text[0] == "@" else "@%02x%s" % (ord(text[0]), text[1:]))
+
+
+def name_in(file):
+    """The name that `file_of` was given, or "" if that cannot be told: long ones are cut."""
+    found = re.fullmatch(r"postgresql/(.*)\.dump", file)
+    if not found or "@@" in found[1]:
+        return ""
+    text = re.sub("@([0-9a-f]{2})", lambda code: chr(int(code[1], 16)), found[1])
+    return text.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
 
 
 def said_of(args, title):
@@ -185,6 +190,15 @@ def said_of(args, title):
         "remaining connection slots", "server closed the connection unexpectedly", "could not connect to server",
     )  # fmt: skip
     return {**own, **dict.fromkeys(refused, denied), **dict.fromkeys(lost, gone)}
+
+
+def meant(signs, words, code, sentence):
+    """The `Failure` for what a program said on stderr; with code and sentence of its own where no sign is known."""
+    for sign, (known, what) in signs.items():
+        if sign in words:
+            return Failure(known, what)
+    said = " / ".join(line.strip() for line in words.splitlines() if line.strip())[-600:]
+    return Failure(code, "%s It said: %s" % (sentence, said or "nothing"))
 
 
 def _text(argument, value):

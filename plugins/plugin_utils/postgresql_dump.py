@@ -9,6 +9,7 @@ contents, and the dump is read to its end, by the program that would restore it.
 
 from __future__ import annotations
 
+import difflib
 import json
 
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Failure
@@ -182,28 +183,51 @@ def answered(out, names):
     return {name: line != "f" for name, line in zip(names, lines)}
 
 
+def absent(name, there):
+    """The sentence about a database that is not there."""
+    meant = difflib.get_close_matches(name, list(there), 1, 0.5)
+    return "There is no database %s on the server. %s" % (
+        name, "Did you mean %s?" % meant[0] if meant else "There are: %s." % ", ".join(sorted(there)),
+    )  # fmt: skip
+
+
 def chosen(known, names, leave_out):
     """(databases to dump, notes): those that were named, or all but templates. Raises `Failure`."""
     there = {one["name"]: one for one in known["databases"]}
     if names is not None:
         if leave_out:
-            raise Failure("bad_arguments", "leave_out is for a backup of all databases; here they are named.")
-        missing = [name for name in names if name not in there]
-        if missing:
             raise Failure(
-                "source_missing",
-                "There is no database %r on the server; there are %s." % (missing[0], ", ".join(sorted(there))),
+                "bad_arguments", "Name the databases, or leave some out of all (leave_out); both together say nothing."
             )
+        # One that is missing fails by itself, so that the others are made.
+        if not any(name in there for name in names):
+            raise Failure("source_missing", absent(names[0], there))
         return names, []
-    notes = ["leave_out names %r, which is not on the server." % name for name in leave_out if name not in there]
+    notes = ["The database %s, which is to be left out, is not there." % name for name in leave_out if name not in there]
     taken = []
     for name, one in there.items():
         if name in leave_out or name in ("template0", "template1"):
             continue
         if one["template"]:
-            notes.append("The template %r was left out; name it in databases to back it up." % name)
+            notes.append("The template %s was left out. Name it in databases to back it up." % name)
         elif not one["open"]:
-            notes.append("The database %r lets nobody connect, so it was left out." % name)
+            notes.append("The database %s lets nobody connect, so it was left out." % name)
         else:
             taken.append(name)
     return taken, notes
+
+
+def refused(what, user):
+    """{sign on stderr: (code, sentence)}, where the login may not read all of something."""
+    lacks = (
+        "grants_missing",
+        "%s may not read all of %s, so there is no archive of it; the job's output says what. Run on the server: GRANT "
+        'pg_read_all_data TO "%s"; for large objects, before PostgreSQL 14 and for row level security see the README of the '
+        "role policy_postgresql." % (user, what, user.replace('"', '""')),
+    )
+    policy = (
+        "grants_missing",
+        "Row level security hides rows of %s from %s, so there is no archive of it. Run on the server: ALTER ROLE "
+        '"%s" BYPASSRLS;' % (what, user, user.replace('"', '""')),
+    )
+    return {"row-level security": policy, "permission denied": lacks, "must be superuser": lacks}

@@ -124,6 +124,27 @@ _ROLES = _PRELUDE + r"""cat "$STATEMENTS" | { sql --single-transaction; }"""
 
 look, loaded, swapped, dropped, applied = _LOOK, _LOAD, _SWAP, _DROP, _ROLES
 
+#: What stands before names of roles on stderr.
+NO_ROLES = "cyborg: no such roles:"
+#: {sign on stderr: (code, sentence)} of what goes wrong while it is loaded.
+SAYS = {
+    "cyborg: no dump": ("load_failed", "The archive holds no dump of a database."),
+    "cyborg: no such name": (
+        "load_failed", "The dump does not say which database it is of, so its settings cannot be taken over.",
+    ),
+    "No space left on device": ("client_full", "The disk of the server is full; nothing was kept."),
+    "permission denied to create database": (
+        "grants_missing", "The user may not make a database. Restore as a superuser, or run on the server: ALTER ROLE … "
+        "CREATEDB.",
+    ),
+    "must be able to SET ROLE": (
+        "grants_missing", "The user may not give things to their owners. Restore as a superuser, or set owners to false.",
+    ),
+    "must be member of role": (
+        "grants_missing", "The user may not give things to their owners. Restore as a superuser, or set owners to false.",
+    ),
+}  # fmt: skip
+
 _MADE = re.compile(r"CREATE ROLE (.+);")
 _SETS = re.compile(r'ALTER ROLE ("(?:[^"]|"")+"|[^ ]+) (?:WITH|SET|IN DATABASE) ')
 _SAYS = re.compile(r'COMMENT ON ROLE ("(?:[^"]|"")+"|[^ ]+) IS ')
