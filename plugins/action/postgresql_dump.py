@@ -23,7 +23,7 @@ class ActionModule(StreamAction):
     def parts(self):
         args = self.args
         self._title = self.vars.get("cyborg_title") or self.vars.get("inventory_hostname") or "the host"
-        self._env, self._secrets = postgresql.reached(args, args["password"])
+        self._env, self._login = postgresql.reached(args, args["password"])
         self._signs = postgresql.said_of(args, self._title)
         names = postgresql.named(args)
         known = self._cluster(names)
@@ -40,7 +40,7 @@ class ActionModule(StreamAction):
     def _cluster(self, names):
         """Which databases there are, and what we may do."""
         env = dict(self._env, FIRST=names[0]) if names else self._env
-        done = self.question("databases", postgresql_dump.cluster(), secrets=self._secrets, env=env)
+        done = self.question("databases", postgresql_dump.cluster(), secrets=self._login, env=env)
         if done["rc"]:
             raise postgresql.meant(self._signs, done["err"], "dump_failed", "PostgreSQL could not be asked.")
         return postgresql_dump.understood(done["out"])
@@ -48,7 +48,7 @@ class ActionModule(StreamAction):
     def _with_something(self, names):
         """All but `postgres`, if that is as empty as it came. Nothing anywhere is a failure, unless it may be."""
         script, env = postgresql_dump.holds(names)
-        done = self.question("contents", script, secrets=self._secrets, env=dict(self._env, **env))
+        done = self.question("contents", script, secrets=self._login, env=dict(self._env, **env))
         if done["rc"]:
             raise postgresql.meant(self._signs, done["err"], "dump_failed", "PostgreSQL could not be asked.")
         held = postgresql_dump.answered(done["out"], names)
@@ -74,7 +74,7 @@ class ActionModule(StreamAction):
             name=postgresql.GLOBALS + " (roles)" if taken else postgresql.GLOBALS,
             file=postgresql.GLOBALS_FILE,
             script=script,
-            secrets=self._secrets,
+            secrets=self._login,
             env=dict(self._env, **env),
             ends=postgresql_dump.GLOBALS_END,
             counts={"\nCREATE ROLE ": known["roles"]},
@@ -94,7 +94,7 @@ class ActionModule(StreamAction):
             name=name,
             file=postgresql.file_of(name),
             script=script,
-            secrets=self._secrets,
+            secrets=self._login,
             env=dict(self._env, **env),
             says={**own, **postgresql_dump.refused("the database %s" % name, user), **self._signs},
         )

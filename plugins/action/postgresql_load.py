@@ -26,7 +26,7 @@ class ActionModule(LoadAction):
 
     def load(self):
         args = self.args
-        self._env, self._secrets = postgresql.reached(args, args["password"])
+        self._env, self._login = postgresql.reached(args, args["password"])
         self._signs = {**postgresql.said_of(args, self.title), **postgresql_load.SAYS}
         if self.file == postgresql.GLOBALS_FILE:
             return self._only_roles()
@@ -80,7 +80,7 @@ class ActionModule(LoadAction):
         return told["there"]
 
     def _run(self, step, script, secrets=None, **asked):
-        done = self.shell(step, script, secrets=dict(self._secrets, **(secrets or {})), env=self._env, **asked)
+        done = self.shell(step, script, secrets=dict(self._login, **(secrets or {})), env=self._env, **asked)
         if done["rc"]:
             raise postgresql.meant(self._signs, done["err"], "load_failed", "PostgreSQL refused it.")
         return done
@@ -88,7 +88,10 @@ class ActionModule(LoadAction):
     def _bring(self, there):
         self._env.update(OWNERS="yes" if self.args["owners"] else "no", REPLACES="yes" if there else "no")
         try:
-            self.extract_into(postgresql_load.loaded, secrets=self._secrets, env=self._env, says=self._signs)
+            if "not analyzed" in self.extract_into(
+                postgresql_load.loaded, secrets=self._login, env=self._env, says=self._signs
+            ):
+                self.warn("The new database has no statistics yet, so it may be slow. Run ANALYZE in it.")
             # In the middle of it nothing is half: both names change at once. A cancel waits for the end all the same.
             done = self._run("swap", postgresql_load.swapped, timeout=SWAP_TIME, watched=False)
         except Failure as failure:
@@ -99,7 +102,7 @@ class ActionModule(LoadAction):
                     "them there, or let everything belong to whoever restores it (owners: false)." % roles.strip()
                 )
             left = self.shell(
-                "drop", postgresql_load.dropped, secrets=self._secrets, env=self._env, timeout=SWAP_TIME, watched=False
+                "drop", postgresql_load.dropped, secrets=self._login, env=self._env, timeout=SWAP_TIME, watched=False
             )
             if left["rc"]:
                 failure.message += " The unfinished database %s could not be dropped: %s" % (

@@ -119,7 +119,13 @@ while IFS= read -r line <&4 && [ "$line" != end ]; do printf '%s\n' "$line"; don
 listing=$!
 pg_restore -f /dev/null < "$job/whole" 2>> "$job/unreadable" &
 reading=$!
-as pg_dump -w --format=custom --compress=0 --snapshot="$snapshot" | tee "$job/contents" "$job/whole"
+as pg_dump -w --format=custom --compress=0 --snapshot="$snapshot" | tee "$job/contents" "$job/whole" || {
+    codes=("${PIPESTATUS[@]}")
+    # Of two that fail, the first broke off; but a writer whose reader went away (141) is the second.
+    [ "${codes[0]}" = 0 ] || [ "${codes[0]}" = 141 ] || exit "${codes[0]}"
+    cat "$job/unreadable" >&2
+    exit "${codes[1]}"
+}
 wait "$listing" && wait "$reading" || { cat "$job/unreadable" >&2; fail 'the dump cannot be read back'; }
 missing=$(awk '
     NR == FNR { split($0, f, " "); if (f[1] ~ /^[0-9]+;$/) { seen[f[2] " " f[3]]; seen[f[4]] } next }
