@@ -120,23 +120,7 @@ exit 1
 """
 )
 
-_DROP = (
-    _PRELUDE
-    + r"""
-drop() { { echo "$alone :'loading' \\g /dev/null"; echo 'drop database if exists :"loading";'; } | sql; }
-drop 2> "$job/said" || {
-    # On a disk that is full the server cannot even do that, as it first writes what is to go; without its tables it can.
-    PGDATABASE=$LOADING ask <<'SQL' || cat "$job/said" >&2
-do $$ declare name text; begin
-    for name in select nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema' loop
-        execute format('drop schema %I cascade', name);
-    end loop;
-end $$;
-SQL
-    drop
-}
-"""
-)
+_DROP = _PRELUDE + r"""{ echo "$alone :'loading' \\g /dev/null"; echo 'drop database if exists :"loading";'; } | sql"""
 _ROLES = _PRELUDE + r"""cat "$STATEMENTS" | { sql --single-transaction; }"""
 
 look, loaded, swapped, dropped, applied = _LOOK, _LOAD, _SWAP, _DROP, _ROLES

@@ -190,7 +190,7 @@ def test_a_load_that_fails_leaves_all_as_it_was(scene: Scene) -> None:
     server.host.run(["sh", "-c", "mkdir -p /srv/small && mount -t tmpfs -o size=40m small /srv/small && chown postgres /srv/small"])
     server.sql("create tablespace small location '/srv/small';")
     server.sql("create database tight tablespace small;")
-    server.sql(f"create table t as {random_rows(6)};", "tight")
+    server.sql(f"create table t as {random_rows(6)}; checkpoint;", "tight")
     before = server.digest("tight", "t")
     archive = scene.archives(scene.run(scene.policy("tight", database="tight"))[0])["tight"]
     server.host.run(["sh", "-c", "head -c 22M /dev/zero > /srv/small/ballast"])
