@@ -89,14 +89,19 @@ class Fleet:
         )
 
 
+def made_key(folder: Path) -> None:
+    """The key that a fleet in this folder seals with."""
+    from cryptography.fernet import Fernet
+
+    key = folder / "seal.key"
+    key.touch(mode=0o600)
+    key.write_bytes(Fernet.generate_key())
+
+
 @pytest.fixture
 def fleet(tmp_path: Path, host_factory: HostFactory) -> Iterator[Fleet]:
     """An empty fleet."""
-    from cryptography.fernet import Fernet
-
-    key = tmp_path / "seal.key"
-    key.touch(mode=0o600)
-    key.write_bytes(Fernet.generate_key())
+    made_key(tmp_path)
     made = Fleet(tmp_path, host_factory)
     yield made
     made.cyborg.close()
