@@ -13,60 +13,6 @@ description:
     unreadable, empty, or not in the archive, if nothing was saved, or if Borg's answer cannot be read.
   - Every option that is left out is taken from the variable C(borg_<option>), if there is one.
 options:
-  repository:
-    description:
-      - Where the vault is. A folder on the host (C(/srv/backup)), C(ssh://user@host:port/path) or
-        C(user@host:path).
-      - It has to be given, here or as that variable.
-    type: str
-  repository_id:
-    description:
-      - The vault's id, if it is known. Another vault at that place is refused.
-    type: str
-    default: ""
-  passphrase:
-    description:
-      - The repository's passphrase. Where the library runs this, it comes over the control socket instead.
-    type: str
-    default: ""
-  ssh_key:
-    description:
-      - The path, on the host, of the private key for the repository's host. Empty for the account's own ssh
-        set-up.
-    type: str
-    default: ""
-  known_hosts:
-    description:
-      - Lines as in C(known_hosts); the only keys by which the repository's host may answer. Empty for the
-        account's own files.
-    type: str
-    default: ""
-  lock_wait:
-    description:
-      - How many seconds Borg waits for another one at work on the vault.
-    type: int
-    default: 600
-  connect_timeout:
-    description:
-      - How many seconds ssh waits for the repository's host.
-    type: int
-    default: 10
-  base_dir:
-    description:
-      - The folder for Borg's cache and security data. Empty for the account's own.
-    type: str
-    default: ""
-  program:
-    description:
-      - Which Borg.
-    type: str
-    default: borg
-  final:
-    description:
-      - Whether this is the whole job of a host where the library runs it; its end is then the job's end.
-        Without the library it changes nothing.
-    type: bool
-    default: false
   archive:
     description:
       - The archive's name. Empty for one made of host and time.
@@ -156,6 +102,8 @@ options:
         as a disk may not be mounted.
     type: dict
     default: {}
+extends_documentation_fragment:
+  - cyborg.backup.borg
 attributes:
   check_mode:
     description: Looks at the roots, and lets Borg read them without writing.

@@ -15,60 +15,6 @@ description:
     restore archives of a host that was broken into with it.
   - Every option that is left out is taken from the variable C(borg_<option>), if there is one.
 options:
-  repository:
-    description:
-      - Where the vault is. A folder on the host (C(/srv/backup)), C(ssh://user@host:port/path) or
-        C(user@host:path).
-      - It has to be given, here or as that variable.
-    type: str
-  repository_id:
-    description:
-      - The vault's id, if it is known. Another vault at that place is refused.
-    type: str
-    default: ""
-  passphrase:
-    description:
-      - The repository's passphrase. Where the library runs this, it comes over the control socket instead.
-    type: str
-    default: ""
-  ssh_key:
-    description:
-      - The path, on the host, of the private key for the repository's host. Empty for the account's own ssh
-        set-up.
-    type: str
-    default: ""
-  known_hosts:
-    description:
-      - Lines as in C(known_hosts); the only keys by which the repository's host may answer. Empty for the
-        account's own files.
-    type: str
-    default: ""
-  lock_wait:
-    description:
-      - How many seconds Borg waits for another one at work on the vault.
-    type: int
-    default: 600
-  connect_timeout:
-    description:
-      - How many seconds ssh waits for the repository's host.
-    type: int
-    default: 10
-  base_dir:
-    description:
-      - The folder for Borg's cache and security data. Empty for the account's own.
-    type: str
-    default: ""
-  program:
-    description:
-      - Which Borg.
-    type: str
-    default: borg
-  final:
-    description:
-      - Whether this is the whole job of a host where the library runs it; its end is then the job's end.
-        Without the library it changes nothing.
-    type: bool
-    default: false
   archive:
     description:
       - The archive's name.
@@ -116,6 +62,8 @@ options:
         folder must be new or empty.
     type: bool
     default: false
+extends_documentation_fragment:
+  - cyborg.backup.borg
 attributes:
   check_mode:
     description: Names what would come.

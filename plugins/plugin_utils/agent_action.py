@@ -224,7 +224,9 @@ class AgentAction(ActionBase):
 
     # -- one command ---------------------------------------------------------------------------------------
 
-    def command(self, step, argv, *, forget=True, on_lines=None, on_progress=None, on_start=None, **asked):
+    def command(
+        self, step, argv, *, forget=True, on_lines=None, on_progress=None, on_start=None, watched=True, **asked
+    ):
         """Run a command on the host and follow it to its end: gives the agent's last answer, with `result`.
 
         :param step: its name within the job; "" for the job's main one, which an engine may ask for again
@@ -233,6 +235,7 @@ class AgentAction(ActionBase):
         :param on_lines: called with new log lines
         :param on_progress: called with the newest progress
         :param on_start: called once, with the agent's first answer
+        :param watched: False: it is not ended by a cancel of the job, not even by one that has come already
         :raises Failure: refused by the agent, canceled, lost, or out of reach for too long
         """
         name = self.command_id(step)
@@ -242,7 +245,7 @@ class AgentAction(ActionBase):
         if self.vars.get("cyborg_forget"):
             # Results of earlier jobs on this host that are in safe hands: an exchange of its own would cost more.
             request["forget"] = [[str(job), int(fence)] for job, fence in self.vars["cyborg_forget"]]
-        with self._watching():
+        with self._watching() if watched else self._unwatched():
             reply = self._follow(name, request, on_lines, on_progress, on_start)
         if forget:
             self.forget(step)
@@ -289,6 +292,7 @@ class AgentAction(ActionBase):
                 raise Failure(
                     "lost",
                     "The host knows nothing of this job: it was restarted, or the job was never started there.",
+                    unknown=True,
                 )
             if not told and on_start:
                 on_start(reply)
@@ -396,6 +400,15 @@ class AgentAction(ActionBase):
             yield
         finally:
             watch.stop()
+
+    @contextmanager
+    def _unwatched(self):
+        """While in it, nobody hears of a cancel."""
+        kept, self._canceled = self._canceled, threading.Event()
+        try:
+            yield
+        finally:
+            self._canceled = kept
 
     def _break_off(self):
         current = self._exchanging

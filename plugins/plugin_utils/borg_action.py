@@ -95,12 +95,17 @@ class BorgAction(AgentAction):
         self._secrets = {}
         self._turned = self._settled = False
         self._told = False
+        #: Warnings of the job that come up on the way.
+        self._notes = []
         try:
             outcome = self._guarded()
             if self._turned and not self._settled:
                 outcome["warnings"] = [*(outcome.get("warnings") or ()), UNSETTLED % self.args["repository"]]
         except Failure as failure:
-            self._end({"error": {"code": failure.code, "message": failure.message}}, failure)
+            error = {"code": failure.code, "message": failure.message}
+            if "permanent" in failure.details:
+                error["permanent"] = failure.details["permanent"]
+            self._end(dict(failure.outcome, error=error), failure)
             raise
         result = dict(outcome.pop("result", None) or {})
         self._end(outcome, None)
@@ -140,37 +145,38 @@ class BorgAction(AgentAction):
 
     # -- calls ---------------------------------------------------------------------------------------------
 
-    def call(self, step, argv, into="", **asked):
+    def call(self, step, argv, into="", main=None, **asked):
         """Run Borg and give the agent's last answer. Raises `Failure` for what Borg's answer means.
 
-        The main call of a job has no step. `into` is a new file on the host for what Borg prints, which may be much.
-        `asked` goes to the agent's `start`.
+        The main call of a job has no step; of several main calls each says so. An engine may ask for them again.
+        `into` is a new file on the host for what Borg prints, which may be much. `asked` goes to the agent's `start`.
         """
-        if not step and self._spare():
+        main = not step if main is None else main
+        if main and self._spare():
             # The main command is started once: which passphrase opens the vault has to be known before.
             limits = {"limits": asked["limits"]} if asked.get("limits") else {}
             self.call("which passphrase", borg_argv.identity(lock_wait=self.args["lock_wait"]), **limits)
         try:
-            return self._called(step, argv, asked, into)
+            return self._called(step, argv, asked, into, main)
         except Failure as failure:
             if failure.code != "wrong_passphrase" or not self._turn():
                 raise
         again = step + " again"
-        reply = self._called(again, argv, asked, into)
+        reply = self._called(again, argv, asked, into, main)
         self._names[step] = self._names[again]
         return reply
 
-    def _called(self, step, argv, asked, into=""):
-        argv = [self.args["program"], *argv[1:]]
+    def _called(self, step, argv, asked, into, main):
+        argv = [self.args["program"], *argv[1:]] if argv[0] == "borg" else list(argv)
         if into:
             argv = ["sh", "-c", _INTO, "sh", into, *argv]
-        request = dict(self._vault(), timeout=self.timeout(), grace=GRACE, **asked)
+        request = _joined(dict(self._vault(), timeout=self.timeout(), grace=GRACE), asked)
         on_start = request.pop("on_start", None)
         # Nobody asks again for what is only a question on the way to the job's main command.
-        request["keep"] = not step
+        request["keep"] = main
 
         def started(reply):
-            if not step:
+            if main:
                 self._commands.append(step)
             if not self._told and self.control is not None:
                 self._told = True
@@ -189,7 +195,19 @@ class BorgAction(AgentAction):
                 "account may run it, with the package manager for example."
                 % (self.account, reply["result"]["exec_error"]),
             )
+        self._judge(reply)
+        return reply
+
+    def _judge(self, reply):
+        """Raises the `Failure` that the end of a call means."""
         borg_answers.check(reply["result"], self.args["repository"])
+
+    def _attached(self, step):
+        """The last answer of a main call that an earlier run started: nothing is started here."""
+        self._commands.append(step)
+        reply = self.attach(step, forget=False, on_lines=self._lines, on_progress=self._progress)
+        self._left(step, reply["result"])
+        self._judge(reply)
         return reply
 
     def _left(self, step, result):
@@ -302,6 +320,17 @@ class BorgAction(AgentAction):
             self.say("%(files)d files, %(original_bytes)d bytes read, %(deduplicated_bytes)d new; %(path)s" % told)
 
 
+def _joined(request, asked):
+    """A request with what else is asked, whose variables and templates come to those that are there."""
+    found = dict(request, **asked)
+    for name in ("env", "files"):
+        if name in request and name in asked:
+            found[name] = dict(request[name], **asked[name])
+    if "templates" in request and "templates" in asked:
+        found["templates"] = [*request["templates"], *asked["templates"]]
+    return found
+
+
 def plain(value):
     """True for what cannot be a template: most of what the library gives, and a question costs more than a look."""
     if isinstance(value, str):
@@ -320,11 +349,7 @@ class Attached:
             return self.call("", argv, **asked)
         if self.control is not None:
             self.control.started()
-        self._commands.append("")
-        reply = self.attach("", forget=False, on_lines=self._lines, on_progress=self._progress)
-        self._left("", reply["result"])
-        borg_answers.check(reply["result"], self.args["repository"])
-        return reply
+        return self._attached("")
 
 
 __all__ = ["VAULT", "Attached", "BorgAction", "Canceled", "Failure"]

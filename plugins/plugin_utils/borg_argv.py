@@ -25,6 +25,8 @@ CHECKPOINT = 1800
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 #: No braces: Borg would put something in their place.
 _ARCHIVE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+@-]{0,250}")
+#: What a stream is called in its archive: what every shell, file system and person can take.
+_STREAM = re.compile(r"[A-Za-z0-9@][A-Za-z0-9@._+-]*(/[A-Za-z0-9@][A-Za-z0-9@._+-]*)*")
 _COMPRESSION = re.compile(r"(auto,)?(none|lz4|zstd(,\d{1,2})?|zlib(,\d)?|lzma(,\d)?)")
 
 
@@ -78,6 +80,30 @@ def create(
     argv = common("create", lock_wait)
     argv += ["--dry-run", "--list"] if dry_run else ["--json", "--progress", "--list"]
     argv += ["--filter", "ECd-"] if dry_run else ["--filter", "ECd"]
+    argv += _how(compression, timestamp, upload_ratelimit)
+    argv += ["--one-file-system"] if one_file_system else []
+    argv += ["--exclude-caches"] if exclude_caches else []
+    argv += ["--exclude-nodump"] if exclude_nodump else []
+    for value in excludes:
+        argv += ["--exclude", exclude(value)]
+    return [*argv, "--", archive(name)], len(argv)
+
+
+def stream(name, file, command, *, lock_wait, compression="", timestamp="", upload_ratelimit=0):
+    """`borg create` of what a command prints, as the one file of an archive. A command that fails leaves no archive.
+
+    No file is looked at, so the files cache of other backups is left alone: it would age their entries away.
+    """
+    if not isinstance(file, str) or not _STREAM.fullmatch(file) or ".." in file.split("/"):
+        raise BadArgument("%r cannot be the name of a stream in an archive" % file)
+    argv = [*common("create", lock_wait), "--json", "--progress", "--files-cache", "disabled"]
+    argv += _how(compression, timestamp, upload_ratelimit)
+    return [*argv, "--stdin-name", file, "--content-from-command", "--", archive(name), *command]
+
+
+def _how(compression, timestamp, upload_ratelimit):
+    """What all archives are made with."""
+    argv = []
     if compression:
         if not _COMPRESSION.fullmatch(str(compression)):
             raise BadArgument("the compression %r is not known to Borg" % compression)
@@ -88,13 +114,7 @@ def create(
         argv += ["--timestamp", str(timestamp)]
     if upload_ratelimit:
         argv += ["--upload-ratelimit", str(int(upload_ratelimit))]
-    argv += ["--checkpoint-interval", str(CHECKPOINT)]
-    argv += ["--one-file-system"] if one_file_system else []
-    argv += ["--exclude-caches"] if exclude_caches else []
-    argv += ["--exclude-nodump"] if exclude_nodump else []
-    for value in excludes:
-        argv += ["--exclude", exclude(value)]
-    return [*argv, "--", archive(name)], len(argv)
+    return [*argv, "--checkpoint-interval", str(CHECKPOINT)]
 
 
 def init(*, lock_wait, encryption, append_only=False, storage_quota=0):
@@ -148,6 +168,16 @@ def extract(name, paths, *, lock_wait, dry_run=False, numeric_ids=False):
     argv += ["--dry-run", "--list"] if dry_run else ["--progress", "--sparse"]
     argv += ["--numeric-ids"] if numeric_ids else []
     return [*argv, "--", archive(name), *("pp:" + inside(path) for path in paths)]
+
+
+def contents(name, *, lock_wait):
+    """`borg list` of what is in an archive: a JSON object a line, with type, path and size."""
+    return [*common("list", lock_wait), "--json-lines", "--", archive(name)]
+
+
+def extract_stream(name, file, *, lock_wait):
+    """`borg extract` of one file to the standard output."""
+    return [*common("extract", lock_wait), "--stdout", "--", archive(name), "pp:" + inside(file)]
 
 
 def owners(name, paths, *, lock_wait):

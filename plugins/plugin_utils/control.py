@@ -96,6 +96,12 @@ class Control:
             connection.close()
             raise
 
+    def canceled_meanwhile(self):
+        """True if the job has been canceled by now."""
+        connection, hello = self._open()
+        connection.close()
+        return bool(hello.get("canceled"))
+
     def started(self):
         """The job's work on its host has begun."""
         self._call({"do": "started"})

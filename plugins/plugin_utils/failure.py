@@ -13,6 +13,8 @@ class Failure(Exception):
         self.code = code
         self.message = " ".join(str(message).split())
         self.details = details
+        #: What the job amounted to nevertheless (archives, stats, warnings), as the library is told it.
+        self.outcome = {}
 
     def result(self):
         """The task's result."""

@@ -63,6 +63,13 @@ def _head(source):
     return ("B=%r\nS=%r\nD=%r\nexec(B)\nexec(boot(S,D))\n" % (boot, source, digest)).encode("ascii")
 
 
+@functools.lru_cache(maxsize=None)
+def source_of(name):
+    """The text of a file in target/ that is a program of its own, to be run by an interpreter on the target."""
+    with open(os.path.join(_TARGET, name + ".py"), encoding="ascii") as file:
+        return file.read()
+
+
 def exchange(request):
     """The program for one request: :func:`program` with the pieces its operation needs."""
     pieces = PIECES[request["op"]]
@@ -130,8 +137,7 @@ def _joined(pieces):
     def need(name):
         if name in texts:
             return
-        with open(os.path.join(_TARGET, name + ".py"), encoding="ascii") as file:
-            texts[name] = file.read()
+        texts[name] = source_of(name)
         for other in _IMPORT.findall(texts[name]):
             need(other)
         order.append(name)

@@ -8,16 +8,18 @@ def check(request):
     argv, sources, cwd = request.get("argv"), request.get("sources"), request.get("cwd")
     if not texts(argv) or not argv or not argv[0]:
         raise invalid("argv", "a list of texts without NUL, the program first")
-    for field in ("env", "secrets", "files"):
+    for field in ("env", "secrets", "files", "fifos"):
         value = request.get(field)
         if value is None:
             request[field] = {}
         elif not isinstance(value, dict) or not texts(value) or not texts(value.values(), nul=field != "env"):
             raise invalid(field, "an object of texts")
-        if field != "files" and any(not name or "=" in name for name in request[field]):
+        if field in ("env", "secrets") and any(not name or "=" in name for name in request[field]):
             raise invalid(field, "an object whose names can be names of variables")
-    if any("/" in name or name in ("", ".", "..") for name in request["files"]):
+    if any("/" in name or name in ("", ".", "..") for name in [*request["files"], *request["fifos"]]):
         raise invalid("files", "an object whose names are those of files, without a folder")
+    if set(request["files"]) & set(request["fifos"]):
+        raise invalid("fifos", "an object with other names than files has")
     for field in ("timeout", "grace"):
         value = request.get(field)
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):

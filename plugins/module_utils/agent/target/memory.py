@@ -3,6 +3,7 @@
 
 import os
 
+from .fifos import make
 from .frame import Refused, to_bytes
 from .mounts import read_mounts
 from .places import DIRECTORY, open_folder, remove_tree
@@ -19,7 +20,7 @@ def in_memory(fd):
 
 def files_place(request, root, path):
     """None: within the job's folder. Else a path on /dev/shm, because the job's folder is on a disk."""
-    if not request.get("files") or not request.get("files_secret") or in_memory(root):
+    if not (request.get("files") or request.get("fifos")) or not request.get("files_secret") or in_memory(root):
         return None
     parent = SHARED_MEMORY + b"/cyborg-agent-%d" % os.getuid()
     try:
@@ -51,4 +52,5 @@ def write_files(request, job, place):
         fd = os.open(to_bytes(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=folder)
         with open(fd, "wb") as file:
             file.write(to_bytes(text))
+    make(folder, request.get("fifos") or ())
     os.close(folder)

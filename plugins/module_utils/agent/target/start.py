@@ -4,6 +4,7 @@ its lock held by somebody, or a job that is dead."""
 
 import fcntl
 import os
+import sys
 import time
 
 from .checking import check
@@ -112,7 +113,8 @@ def prepare(request, folder):
     """Fills in templates and sources, and makes a new working folder; returns its path, or None."""
     for where in request.get("templates") or ():
         holder = request["env"] if isinstance(where, str) else request["argv"]
-        holder[where] = holder[where].replace("{job}", to_text(folder))
+        holder[where] = holder[where].replace("{job}", to_text(folder)).replace("{python}", sys.executable)
+    request["folder"] = to_text(folder)
     sources, argv = request.get("sources") or {}, request["argv"]
     argv.extend(root["real"] for root in request.get("roots", ()))
     if sources.get("options_at") is not None:
@@ -144,7 +146,7 @@ def launch(request, job, lock):
             bell, ring = os.pipe()
         launch_alone(request, job, lock, bell, ring)
     os.close(lock)
-    for field in ("secrets", "stdin", "env", "argv"):
+    for field in ("secrets", "stdin", "env", "argv", "fifos"):
         request.pop(field, None)  # they are handed over
     return bell
 

@@ -8,6 +8,7 @@ import time
 
 from .command import Command
 from .ending import Steps, grace_of, group_lives, members, send, signal
+from .fifos import Fifos
 from .frame import dumps, failure, to_bytes, to_text
 from .keeping import Log, Out
 from .reading import Reading, Splitter
@@ -28,6 +29,7 @@ class Supervisor:
         self.reading = Reading([root["real"] for root in self.roots])
         self.splitter, self.log = Splitter(), Log(job, request["log_limit"])
         self.out = Out(job, request["out_limit"])
+        self.fifos = Fifos(request["folder"], request.pop("fifos", None) or {})
         self.status, self.timed_out, self.steps, self.shown = None, False, None, (0, 0.0)
         #: Seconds that the command took.
         self.cpu = 0.0
@@ -82,6 +84,7 @@ class Supervisor:
             readable, writable, _ = select.select(
                 [woken, *open_fds], list(command.feeds), [], self.patience(now, deadline, ended_at)
             )
+            self.fifos.offer(command.feeds)
             for fd in writable:
                 command.feed(fd)
             for fd in open_fds.intersection(readable):
@@ -123,7 +126,7 @@ class Supervisor:
             return 0.05
         if self.steps is not None:
             return 0.25
-        wait = 60.0 if deadline is None else max(0.0, deadline - now)
+        wait = self.fifos.patience(60.0 if deadline is None else max(0.0, deadline - now))
         return min(wait, PACE) if self.shown[0] != self.reading.seen else wait
 
     def take(self, lines):

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Base of the actions that bring a stream back: into a database, a command, a machine.
+
+An action has `load()`, which calls `extract_into` with the script that takes the stream on its stdin. It fails where
+either side fails, whatever the other one says.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_answers, borg_argv
+from ansible_collections.cyborg.backup.plugins.plugin_utils.borg_action import VAULT, BorgAction
+from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Failure
+from ansible_collections.cyborg.backup.plugins.plugin_utils.script import COMMAND, handed
+from ansible_collections.cyborg.backup.plugins.plugin_utils.shell import Shell, said
+
+__all__ = ["LOAD", "Failure", "LoadAction"]
+
+#: The arguments of all of them.
+LOAD = dict(
+    VAULT,
+    archive={"type": "str", "required": True},
+    archive_id={"type": "str", "default": ""},
+    part={"type": "str", "default": ""},
+    overwrite={"type": "bool", "default": False},
+    dry_run={"type": "bool", "default": False},
+)
+#: The last line on stderr tells how both sides ended.
+_OUTER = """\
+%s | bash -o pipefail "$CYBORG_SCRIPT"
+ended=("${PIPESTATUS[@]}")
+[ "${ended[*]}" = "0 0" ] && exit 0
+printf '@@cyborg-load@@ %%s %%s\\n' "${ended[@]}" >&2
+exit 1
+"""
+_ENDED = "@@cyborg-load@@ "
+_SIGPIPE = 141
+
+
+class LoadAction(Shell, BorgAction):
+    """A restore whose stream goes into a command."""
+
+    def load(self):
+        """Do it: gives {"facts", "warnings", "result"}, as `borg` does. Raises `Failure`."""
+        raise NotImplementedError
+
+    def borg(self):
+        if self.vars.get("cyborg_attach"):
+            # A stream that is loaded cannot be taken up again in its middle.
+            raise Failure(
+                "lost",
+                "The engine that worked this restore went away, and nobody followed it. What it had begun may lie "
+                "under a new name on %s: look there, remove it, and restore again." % self.title,
+            )
+        self._file, self._size = self._identify()
+        outcome = self.load()
+        outcome["warnings"] = [*(outcome.get("warnings") or ()), *self._notes]
+        outcome["result"].setdefault("changed", not self.dry)
+        return outcome
+
+    @property
+    def dry(self):
+        """True where nothing is to be changed: `load` then only says what it would do."""
+        return self.check or self.args["dry_run"]
+
+    @property
+    def title(self):
+        """What people call the host."""
+        return self.vars.get("cyborg_title") or self.vars.get("inventory_hostname") or "the host"
+
+    @property
+    def file(self):
+        """What the stream is called in the archive."""
+        return self._file
+
+    @property
+    def size(self):
+        """Bytes of the stream."""
+        return self._size
+
+    def warn(self, sentence):
+        """A warning of the job."""
+        self._notes.append(sentence)
+
+    def extract_into(self, script, *, step="load", secrets=None, env=None, says=None):
+        """Send the archive's stream into a script's stdin.
+
+        :param says: {sign on stderr: (code, sentence)}, for failures of which more is known
+        :returns: what the script printed
+        :raises Failure: ``load_failed`` if the script or Borg failed; or what Borg's failure means
+        """
+        self._says = says or {}
+        argv = borg_argv.extract_stream(self.args["archive"], self._file, lock_wait=self.args["lock_wait"])
+        argv = [self.args["program"], *argv[1:]]
+        request = handed(_OUTER % " ".join(map(shlex.quote, argv)), secrets, env, {"CYBORG_SCRIPT": script})
+        request["templates"] += [len(COMMAND) - 1]
+        return self.out(step, self.call(step, COMMAND, **request))
+
+    def _judge(self, reply):
+        result = reply["result"]
+        ended = [line for line in result.get("tail") or () if line.startswith(_ENDED)]
+        if not ended or result.get("timed_out") or not result.get("rc"):
+            super()._judge(reply)
+            return
+        borg, script = (int(code) for code in ended[-1][len(_ENDED) :].split())
+        if borg not in (0, _SIGPIPE):
+            super()._judge({"result": dict(result, rc=borg)})
+        words = said(result)
+        for sign, (code, sentence) in self._says.items():
+            if sign in words:
+                raise Failure(code, sentence)
+        short = " / ".join(line.strip() for line in words.splitlines() if line.strip())[-600:]
+        if script:
+            raise Failure(
+                "load_failed", "The command that takes the archive in failed with exit code %d. It said: %s"
+                % (script, short or "nothing"),
+            )  # fmt: skip
+        raise Failure("load_failed", "The archive did not come to its end: %s" % (short or "nobody said why"))
+
+    def _identify(self):
+        """(path, size) of the one file in the archive; a name can be given to another archive, an id cannot."""
+        args = self.args
+        reply = self.call("identify", borg_argv.archives(lock_wait=args["lock_wait"], name=args["archive"]))
+        found = borg_answers.listed(self.out("identify", reply), args["repository"], args["repository_id"])
+        ids = [entry["id"] for entry in found["archives"] if entry["name"] == args["archive"]]
+        if not ids:
+            raise Failure("archives_vanished", "The archive %s is not in %s." % (args["archive"], args["repository"]))
+        if args["archive_id"] and args["archive_id"] not in ids:
+            raise Failure(
+                "archives_vanished",
+                "The archive %s in %s is not the one that was made under that name: somebody replaced it."
+                % (args["archive"], args["repository"]),
+            )
+        reply = self.call("contents", borg_argv.contents(args["archive"], lock_wait=args["lock_wait"]))
+        try:
+            files = [json.loads(line) for line in self.out("contents", reply).splitlines()[:2]]
+            [(path, size)] = [(str(file["path"]), int(file["size"])) for file in files]
+        except (ValueError, KeyError, TypeError):
+            raise Failure(
+                "bad_arguments",
+                "The archive %s is not one stream, so it cannot be loaded; restore its files instead (destination)."
+                % args["archive"],
+            ) from None
+        return path, size
