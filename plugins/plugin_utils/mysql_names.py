@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 
 #: Characters that a name may have.
 LONGEST = 64
@@ -59,3 +60,10 @@ def listed(names, most=8):
     names = list(names)
     more = len(names) - most
     return ", ".join(names[:most]) + (" and %d more" % more if more > 0 else "")
+
+
+def name_in(file):
+    """The database's name in what `file_of` gives, or "" if it is none."""
+    if not (file.startswith("mysql/") and file.endswith(".sql")):
+        return ""
+    return re.sub(r"%([0-9A-F]{2})", lambda found: chr(int(found[1], 16)), file[len("mysql/") : -len(".sql")])

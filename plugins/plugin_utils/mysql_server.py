@@ -36,6 +36,7 @@ SELECT 'trigger', HEX(TRIGGER_SCHEMA), '', DATABASE_COLLATION, COUNT(*)
   FROM information_schema.TRIGGERS GROUP BY TRIGGER_SCHEMA, DATABASE_COLLATION;
 SELECT 'event', HEX(EVENT_SCHEMA), '', DATABASE_COLLATION, COUNT(*)
   FROM information_schema.EVENTS GROUP BY EVENT_SCHEMA, DATABASE_COLLATION;
+SELECT DISTINCT 'odd events', HEX(EVENT_SCHEMA) FROM information_schema.EVENTS WHERE EVENT_DEFINITION LIKE '%%;;%%';
 SHOW GRANTS;
 """ % {"tables": _TABLES, "outside": _OUTSIDE, "some": _SOME}  # fmt: skip
 #: Engines whose rows a dump leaves where they are.
@@ -61,6 +62,8 @@ class Database:
         self.plain, self.versioned = [], []
         #: Objects made while the database had another collation; and the server's own view of its accounts.
         self.foreign_collation = self.accounts_view = False
+        #: Events at which mariadb-dump never ends.
+        self.odd_events = False
 
     @property
     def empty(self):
@@ -108,6 +111,8 @@ class Server:
         elif kind == "accounts view":
             database.accounts_view = True
             database.views -= 1
+        elif kind == "odd events":
+            database.odd_events = True
         elif kind in ("routine", "trigger", "event"):
             self._objects(database, kind, *more)
 
