@@ -31,6 +31,7 @@ __all__ = [
     "collections_path",
     "playbook_path",
     "policy_types",
+    "role",
     "role_name",
     "role_variables",
     "roles",
@@ -160,6 +161,12 @@ def check_extra_vars(type: str, variables: Mapping[str, Any], roles_path: RolesP
 def role_variables(type: str, extra_vars: Mapping[str, Any]) -> dict[str, Any]:
     """Checked `extra_vars` as the role's variables: `exclude` of a config policy is `policy_config_exclude`."""
     return {f"policy_{type}_{name}": value for name, value in as_variables(extra_vars).plain().items()}
+
+
+def role(type: str, extra_vars: Mapping[str, Any], roles_path: RolesPath = ()) -> tuple[str, Mapping[str, Any]]:
+    """The role of a policy type and its variables; checked, as the policy may be of another type by now."""
+    checked = check_extra_vars(type, extra_vars, roles_path)
+    return role_name(type, roles_path), role_variables(type, checked)
 
 
 def _validated(

@@ -184,6 +184,15 @@ def _check_enabled(store: Store, policy: Policy, repository: Repository) -> None
         raise Disabled(f"{policy.name} cannot be launched: {off} is disabled. Enable it first; nothing was queued")
 
 
+def all_of(store: Store, jobs: Iterable[int]) -> set[int]:
+    """The ids of some jobs, of what they wait for, and of what follows the backups among them."""
+    wanted = list(jobs)
+    # What else waits for a shared preparation is somebody else's.
+    backups = of_kind(store.jobs.many(wanted), JobKind.BACKUP)
+    followers = store.jobs.with_followers([job.id for job in backups if job.id is not None])
+    return store.jobs.with_needs({*wanted, *followers})
+
+
 def of_kind(jobs: Iterable[Job], kind: JobKind) -> list[Job]:
     """Those of several jobs that are of one kind."""
     return [job for job in jobs if job.kind is kind]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from . import given
 from .errors import Invalid, NotFound
 from .model import Archive, Client, Variables
 from .model.fields import as_texts, shown
@@ -46,8 +47,8 @@ def plan(
         "paths": [_path(path) for path in as_texts(paths, "paths")],
         "destination": _destination(destination, on_client=to is not None),
         "on_client": to is not None,
-        "overwrite": _truth("overwrite", overwrite),
-        "dry_run": _truth("dry_run", dry_run),
+        "overwrite": given.truth("overwrite", overwrite),
+        "dry_run": given.truth("dry_run", dry_run),
         "here": os.getcwd(),
         **_options(options),
     }
@@ -108,17 +109,11 @@ def _destination(given: str | Path | None, *, on_client: bool) -> str:
     return str(Path.cwd() / Path(text).expanduser())
 
 
-def _truth(what: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise Invalid(f"{what} must be True or False, not {shown(value)}")
-    return value
-
-
 def _options(options: Mapping[str, Any] | None) -> dict[str, bool]:
     if options is not None and not isinstance(options, Mapping):
         raise Invalid(f"options must be a mapping of {', '.join(OPTIONS)}, not {shown(options)}")
     for name, value in (options or {}).items():
         if name not in OPTIONS:
             raise Invalid(f"restore takes no option {shown(name)}; known are {', '.join(OPTIONS)}")
-        _truth(f"the option {name}", value)
+        given.truth(f"the option {name}", value)
     return dict(options or {})

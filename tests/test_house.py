@@ -25,7 +25,7 @@ ROOMS = (
     {"content", "keys"},
     {"newkey"},
     {"ansible", "kinds", "store"},
-    {"invitations", "kit", "launching"},
+    {"given", "invitations", "kit", "launching"},
     {"engine", "restoring", "testing", "timetable"},
     {"console", "cyborg"},
     {"__init__"},

@@ -8,13 +8,15 @@ import time
 from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_answers, borg_argv
 from ansible_collections.cyborg.backup.plugins.plugin_utils.borg_action import VAULT, Attached, BorgAction
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Failure
+from ansible_collections.cyborg.backup.plugins.plugin_utils.hooks import HOOKS, Hooked
 
 
-class ActionModule(Attached, BorgAction):
+class ActionModule(Attached, Hooked, BorgAction):
     """One archive, and the proof that it holds what was asked for."""
 
     ARGUMENTS = dict(
         VAULT,
+        **HOOKS,
         archive={"type": "str", "default": ""},
         timestamp={"type": "str", "default": ""},
         compression={"type": "str", "default": ""},

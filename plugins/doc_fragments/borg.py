@@ -77,3 +77,73 @@ options:
     type: int
     default: 0
 """
+
+    #: `cyborg.backup.borg.stream`, of those that back up what commands print: `STREAM` of stream_action.py.
+    STREAM = r"""
+options:
+  archive:
+    description:
+      - The archive's name. Empty for one made of host and time.
+    type: str
+    default: ""
+  timestamp:
+    description:
+      - The archive's time in UTC, like C(2031-12-31T23:59:59). Empty for the host's own.
+    type: str
+    default: ""
+  compression:
+    description:
+      - As in C(borg create).
+    type: str
+    default: ""
+  upload_ratelimit:
+    description:
+      - KiB a second to the repository's host; 0 for no limit.
+    type: int
+    default: 0
+"""
+
+    #: `cyborg.backup.borg.hooks`, of those that make a backup: `HOOKS` in plugin_utils/hooks.py.
+    HOOKS = r"""
+options:
+  prehook:
+    description:
+      - A command for C(bash -o pipefail) on the host before the backup. If it fails, nothing is backed up.
+    type: str
+    default: ""
+  posthook:
+    description:
+      - The same after the backup, however that ended. If it fails, that is a warning.
+    type: str
+    default: ""
+"""
+
+    #: `cyborg.backup.borg.load`, of those that bring a stream back: `LOAD` in plugin_utils/load_action.py.
+    LOAD = r"""
+options:
+  archive:
+    description:
+      - The archive's name.
+      - It has to be given, here or as that variable.
+    type: str
+  archive_id:
+    description:
+      - Its id, if that is known; another archive of that name is refused.
+    type: str
+    default: ""
+  part:
+    description:
+      - What the archive is of, where a backup makes several (the database's name).
+    type: str
+    default: ""
+  overwrite:
+    description:
+      - What is there under that name may be replaced.
+    type: bool
+    default: false
+  dry_run:
+    description:
+      - Only say what would be done.
+    type: bool
+    default: false
+"""

@@ -104,6 +104,7 @@ options:
     default: {}
 extends_documentation_fragment:
   - cyborg.backup.borg
+  - cyborg.backup.borg.hooks
 attributes:
   check_mode:
     description: Looks at the roots, and lets Borg read them without writing.

@@ -17,6 +17,11 @@ _NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 _OURS = re.compile(r"(BASH|BORG|LD_|SSH|PATH$|IFS$|ENV$|HOME$|CYBORG_)")
 
 
+def texts(values):
+    """A mapping whose values are texts."""
+    return {str(name): str(value) for name, value in (values or {}).items()}
+
+
 def handed(text, secrets=None, env=None, more=None):
     """What the agent's `start` is to be given besides argv: fifos, files_secret, env, templates (of env).
 

@@ -16,7 +16,14 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Action -> what `tasks_from` calls it by.
-ACTIONS = {"borg_create": "archive", "borg_init": "init", "borg_list": "list", "borg_extract": "extract"}
+ACTIONS = {
+    "borg_create": "archive",
+    "borg_extract": "extract",
+    "borg_init": "init",
+    "borg_list": "list",
+    "borg_load": "load",
+    "borg_stream": "stream",
+}
 DOCUMENTED = [*ACTIONS, "borg_rekey", "report"]
 #: What only the action takes: the role settles it.
 OWN = {"final", "key"}

@@ -43,13 +43,24 @@ class Plain:
         """A command line as it stands in the documentation."""
         return self._run(["bash", "-euo", "pipefail", "-c", command])
 
-    def backup(self, type: str, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
-        """Run playbooks/backup.yml for a policy type, into a new archive. Values are data, as in the library."""
+    def backup(
+        self, type: str, *arguments: str, shared: dict[str, Any] | None = None, **variables: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run playbooks/backup.yml for a policy type, into a new archive. Values are data, as in the library.
+
+        `shared` are variables that are no option of the type.
+        """
         self._count += 1
         self.archive = f"{type}-{self._count}"
-        return self._play(
-            type, {"web1.example.org": {"borg_archive": self.archive, **_role(type, variables)}}, *arguments
-        )
+        values = {"borg_archive": self.archive, **_unsafe(shared or {}), **_role(type, variables)}
+        return self._play(type, {"web1.example.org": values}, *arguments)
+
+    def restore(
+        self, type: str, *arguments: str, shared: dict[str, Any] | None = None, **variables: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run playbooks/restore_type.yml for the last archive."""
+        values = {"borg_archive": self.archive, **_unsafe(shared or {}), **_role(type, variables)}
+        return self._play(type, {"web1.example.org": values}, *arguments, playbook="restore_type")
 
     def each(self, type: str, cases: list[dict[str, Any]]) -> list[str]:
         """Back the host up in several ways by one run; of each the line in which Ansible says how it ended."""
@@ -57,10 +68,12 @@ class Plain:
         said = self._play(type, hosts).stdout
         return [[line for line in said.splitlines() if f": [{host}]" in line][-1] for host in hosts]
 
-    def _play(self, type: str, hosts: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
+    def _play(
+        self, type: str, hosts: dict[str, Any], *arguments: str, playbook: str = "backup"
+    ) -> subprocess.CompletedProcess[str]:
         shared = {"ansible_host": self.host.name, "borg_repository": VAULT, "borg_passphrase": PASSPHRASE}
         (self.folder / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": shared}}))
-        argv = ["ansible-playbook", "-i", "inventory.json", "playbooks/backup.yml"]
+        argv = ["ansible-playbook", "-i", "inventory.json", f"playbooks/{playbook}.yml"]
         return self._run([*argv, "-e", f"cyborg_role=cyborg.backup.policy_{type}", *arguments])
 
     def _run(self, argv: list[str]) -> subprocess.CompletedProcess[str]:
