@@ -83,8 +83,8 @@ class ActionModule(StreamAction):
         if all(database.empty for database in users) and not self.args["allow_empty"]:
             raise Failure(
                 "source_empty",
-                "There is no database with anything in it on the server, but for its own (%s). If that can be right, set "
-                "allow_empty." % OWN,
+                "There is no database with anything in it on the server, but for its own (%s). If that can be right, "
+                "set allow_empty." % OWN,
             )
         for database in users:
             if database.empty:
@@ -111,8 +111,9 @@ class ActionModule(StreamAction):
         """Why a database cannot be dumped: (code, sentence), or None."""
         if name not in server.databases:
             meant = nearest(name, server.databases)
+            hint = "Did you mean %s?" % meant if meant else "There are: %s." % listed(server.databases)
             return "source_missing", "There is no database %s on the server, or the account %s may not see it. %s" % (
-                name, server.account, "Did you mean %s?" % meant if meant else "There are: %s." % listed(server.databases),
+                name, server.account, hint,
             )  # fmt: skip
         if statements:
             return "grants_missing", refusal(server, statements)
@@ -148,8 +149,8 @@ def names_of(databases, database):
 def refusal(server, statements):
     """The sentence for an account that may not see everything."""
     return (
-        "The account %s may not read all that this backup is to hold, and what it may not read would be missing without a "
-        "word. Run on the server: %s" % (server.account, " ".join(statements))
+        "The account %s may not read all that this backup is to hold, and what it may not read would be missing "
+        "without a word. Run on the server: %s" % (server.account, " ".join(statements))
     )
 
 

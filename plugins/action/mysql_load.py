@@ -23,7 +23,8 @@ from ansible_collections.cyborg.backup.plugins.plugin_utils.mysql_names import (
 SWAP_TIME = 1800
 _LARGE = (
     "load_failed",
-    "A row of the archive is larger than the server takes at once. Raise its max_allowed_packet (to 1G), and restore again.",
+    "A row of the archive is larger than the server takes at once. Raise its max_allowed_packet (to 1G), and restore "
+    "again.",
 )
 _FULL = ("client_full", "The disk of the server is full.")
 #: Signs of what can go wrong while a dump is loaded.
@@ -41,12 +42,15 @@ SAYS = {
     "errno: 28": _FULL,
     "ERROR 1227": (
         "grants_missing",
-        "The archive holds views, triggers, routines or events of other accounts (DEFINER), and the account may not make "
-        "such. Restore as an administrator, or grant it SET USER (MySQL: SET_USER_ID).",
+        "The archive holds views, triggers, routines or events of other accounts (DEFINER), and the account may not "
+        "make such. Restore as an administrator, or grant it SET USER (MySQL: SET_USER_ID).",
     ),
     "ERROR 1044": ("grants_missing", "The account may not make or fill this database. Restore as an administrator."),
-    "ERROR 1142": ("grants_missing", "The account may not make all that is in the archive. Restore as an administrator."),
-    "ERROR 1273": ("load_failed", "The server does not know a collation of the archive: it is older than the one it came from."),
+    "ERROR 1142": ("grants_missing", "The account may not make all of the archive. Restore as an administrator."),
+    "ERROR 1273": (
+        "load_failed",
+        "The server does not know a collation of the archive: it is older than the one that it came from.",
+    ),
 }  # fmt: skip
 
 
@@ -71,8 +75,8 @@ class ActionModule(LoadAction):
         if referred:
             raise Failure(
                 "load_failed",
-                "Foreign keys of other databases refer to tables of %s (%s), and would refer to the old ones. Restore into "
-                "a new database, or drop those keys first." % (target, listed(referred)),
+                "Foreign keys of other databases refer to tables of %s (%s), and would refer to the old ones. Restore "
+                "into a new database, or drop those keys first." % (target, listed(referred)),
             )
         how = "in the place of the database" if there else "into the new database"
         if self.dry:
@@ -90,12 +94,15 @@ class ActionModule(LoadAction):
         source = args["part"] or name_in(self.file)
         target = args["into"] or (source if args["overwrite"] else made(source, "restored_" + self._number()))
         if not target or len(target) > LONGEST or target != target.rstrip():
-            raise Failure("bad_arguments", "%r is no name for a database: 1 to %d characters, no blank at the end." % (target, LONGEST))
+            raise Failure(
+                "bad_arguments",
+                "%r is no name for a database: 1 to %d characters, no blank at the end." % (target, LONGEST),
+            )
         if target.lower() in (OWN, *MADE_UP):
             raise Failure(
                 "bad_arguments",
-                "%s is the server's own and cannot be replaced while it runs. Restore into another name (into), and take "
-                "from there what you need; the README of the role policy_mysql shows how." % target,
+                "%s is the server's own and cannot be replaced while it runs. Restore into another name (into), and "
+                "take from there what you need; the README of the role policy_mysql shows how." % target,
             )
         return target
 
@@ -129,8 +136,8 @@ class ActionModule(LoadAction):
         self._look(target, "look again")
         if self._events:
             self.warn(
-                "%d events of the database %s are enabled, as they were where it came from. If they should not run here, "
-                "say ALTER EVENT … DISABLE." % (self._events, target)
+                "%d events of the database %s are enabled, as they were where it came from. If they should not run "
+                "here, say ALTER EVENT … DISABLE." % (self._events, target)
             )
 
     def _load(self, name):
@@ -159,9 +166,9 @@ class ActionModule(LoadAction):
         failure = self._failure(done["err"])
         if done["rc"] == SPLIT or done["rc"] not in (PUT_BACK, mysql_load_script.UNTOUCHED):
             failure.message += (
-                " The old database could not be put together again. Nothing of it is lost: its tables are in %s or still in "
-                "%s, its definitions in %s; what the archive holds is in %s. The README of the role policy_mysql says what "
-                "to do." % (kept, target, outline, staging)
+                " The old database could not be put together again. Nothing of it is lost: its tables are in %s or "
+                "still in %s, its definitions in %s; what the archive holds is in %s. The README of the role "
+                "policy_mysql says what to do." % (kept, target, outline, staging)
             )
         else:
             failure.message += " The database %s is as it was." % target

@@ -7,8 +7,8 @@ module: mysql_dump
 author: The cyborglib authors
 short_description: Make Borg archives of databases of MariaDB or MySQL
 description:
-  - Each database becomes an archive of its own, made by C(mariadb-dump) (or C(mysqldump)) in one transaction. A database
-    that fails has no archive and does not keep the others from being made; the task has failed all the same.
+  - Each database becomes an archive of its own, made by C(mariadb-dump) (or C(mysqldump)) in one transaction. A
+    database that fails has no archive and does not keep the others from being made; the task has failed all the same.
   - Before that the server is asked what it holds, and whether the account may read all of it. What the dump holds is
     compared with the answer.
   - The password reaches the host through a pipe. It is on no command line, in no environment and in no file.

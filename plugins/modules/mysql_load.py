@@ -7,10 +7,11 @@ module: mysql_load
 author: The cyborglib authors
 short_description: Bring a database of MariaDB or MySQL back from a Borg archive
 description:
-  - Loads an archive that M(cyborg.backup.mysql_dump) made into a new database. If that fails, the new database is removed.
-  - With O(overwrite) a database may be there. The archive is then loaded into another one first; only when that is whole
-    do its tables take the place of the old ones, all in one statement. If anything fails after that, the old ones are put
-    back.
+  - Loads an archive that M(cyborg.backup.mysql_dump) made into a new database. If that fails, the new database is
+    removed.
+  - With O(overwrite) a database may be there. The archive is then loaded into another one first; only when that is
+    whole do its tables take the place of the old ones, all in one statement. If anything fails after that, the old ones
+    are put back.
   - Every option that is left out is taken from the variable C(borg_<option>), if there is one.
 options:
   into:

@@ -32,6 +32,7 @@ dumped() {
 }
 """
 
+
 def odd(name):
     """Whether mariadb-dump cannot find the events of a database of that name."""
     return any(letter in "'\"\\" or ord(letter) < 32 for letter in name)
@@ -59,7 +60,7 @@ def dump(args, database):
     charset = "ALTER DATABASE CHARACTER SET = %s COLLATE = %s;" % (database.charset, database.collation)
     lines = [
         functions(args),
-        "print() { dumped %s \"$1\" -- %s; }" % (" ".join(options), shlex.quote(name)),
+        'print() { dumped %s "$1" -- %s; }' % (" ".join(options), shlex.quote(name)),
         "unnamed() { %s; }" % filter_of(name),
         "views=0 triggers=0",
     ]

@@ -13,7 +13,8 @@ from ansible_collections.cyborg.backup.plugins.plugin_utils.mysql_names import q
 
 _NAME = r"`(?:[^`]|``)*`|'(?:[^'\\]|''|\\.)*'|\"(?:[^\"\\]|\"\"|\\.)*\"|[\w$%]+"
 _LINE = re.compile(
-    r"(?P<verb>GRANT|REVOKE) (?P<what>.+?) ON (?:TABLE )?(?:(?P<whole>\*\.\*)|(?P<database>%(n)s)\.(?:\*|(?P<table>%(n)s)))"
+    r"(?P<verb>GRANT|REVOKE) (?P<what>.+?) ON (?:TABLE )?"
+    r"(?:(?P<whole>\*\.\*)|(?P<database>%(n)s)\.(?:\*|(?P<table>%(n)s)))"
     r" (?:TO|FROM) (?P<who>(?:%(n)s)(?:@(?:%(n)s))?)" % {"n": _NAME},
     re.DOTALL,
 )
@@ -93,13 +94,31 @@ def _exactness(pattern):
     return free.start() if free else len(pattern) + 1
 
 
-def needs(server, database, *, routines, events, triggers):
-    """The privileges that a dump of one database needs: pairs of a privilege and whether it is for `mysql.proc`."""
-    wanted = ["SELECT"]
-    if database.views:
-        wanted.append("SHOW VIEW")
-    wanted += ["TRIGGER"] * bool(triggers) + ["EVENT"] * bool(events)
-    return [(privilege, False) for privilege in wanted] + [("SELECT", True)] * bool(routines)
+def missing(grants, server, databases, *, everything, routines, events, triggers):
+    """The GRANT statements that are lacking: {database name, or None for all: [statement]}.
+
+    `databases` are those to dump (as `mysql_server` describes them); `everything`: they are all there are.
+    """
+    lacking = {}
+    for database in databases:
+        wanted = ["SELECT", *["SHOW VIEW"] * bool(database.views), *["TRIGGER"] * triggers, *["EVENT"] * events]
+        where = quoted(_escaped(database.name)) + ".*"
+        pairs = [(privilege, where) for privilege in wanted if not grants.may(privilege, database.name)]
+        if routines and not _shows_routines(grants, server, database.name):
+            pairs.append(_routine_grant(server))
+        if pairs:
+            lacking[database.name] = pairs
+    if everything and not grants.sees_all:
+        # What it does not see may hold anything.
+        wanted = ["SELECT", "SHOW VIEW", *["TRIGGER"] * triggers, *["EVENT"] * events]
+        lacking = {None: [(privilege, "*.*") for privilege in wanted if not grants.may(privilege)]}
+    elif everything and lacking and grants.may("SELECT"):
+        # An account for the whole server gets what it lacks for the whole server, as far as nobody took it away.
+        named = [(name, pair) for name, pairs in lacking.items() for pair in pairs]
+        taken = [pair for name, pair in named if grants.revoked(pair[0], name)]
+        others = [pair for _, pair in named if pair not in taken]
+        lacking = {None: [(privilege, "*.*") for privilege, _ in others] + taken}
+    return {name: _statements(pairs, server) for name, pairs in lacking.items()}
 
 
 def _shows_routines(grants, server, name):
@@ -117,36 +136,19 @@ def _routine_grant(server):
     return "SELECT", "`mysql`.`proc`"
 
 
-def missing(grants, server, databases, *, everything, routines, events, triggers):
-    """The GRANT statements that are lacking: {database name, or None for all: [statement]}.
-
-    `databases` are those to dump (as `mysql_server` describes them); `everything`: they are all there are.
-    """
-    lacking = {}
-    for database in databases:
-        for privilege, on_proc in needs(server, database, routines=routines, events=events, triggers=triggers):
-            if on_proc:
-                if not _shows_routines(grants, server, database.name):
-                    lacking.setdefault(database.name, []).append(_routine_grant(server))
-            elif not grants.may(privilege, database.name):
-                lacking.setdefault(database.name, []).append((privilege, quoted(_escaped(database.name)) + ".*"))
-    whole = everything and not grants.sees_all
-    if everything and (whole or (lacking and grants.may("SELECT"))):
-        # An account for the whole server gets what it lacks for the whole server, as far as nobody took it away.
-        taken = [pair for name, pairs in lacking.items() for pair in pairs if grants.revoked(pair[0], name)]
-        lost = {privilege for pairs in lacking.values() for privilege, where in pairs if (privilege, where) not in taken}
-        if whole:
-            lost |= {"SELECT"}
-        lacking = {None: [(privilege, "*.*") for privilege in lost] + taken}
-    return {
-        name: [_statement(where, [p for p, w in pairs if w == where], server) for where in dict.fromkeys(w for _, w in pairs)]
-        for name, pairs in lacking.items()
-    }
+def _statements(pairs, server):
+    """A statement for each thing that privileges are on."""
+    found = {}
+    for privilege, where in pairs:
+        found.setdefault(where, set()).add(privilege)
+    return [
+        "GRANT %s ON %s TO %s;" % (", ".join(sorted(privileges, key=_rank)), where, server.account)
+        for where, privileges in found.items()
+    ]
 
 
-def _statement(where, privileges, server):
-    ordered = sorted(dict.fromkeys(privileges), key=lambda p: (ORDER.index(p) if p in ORDER else len(ORDER), p))
-    return "GRANT %s ON %s TO %s;" % (", ".join(ordered), where, server.account)
+def _rank(privilege):
+    return (ORDER.index(privilege) if privilege in ORDER else len(ORDER), privilege)
 
 
 def _escaped(name):

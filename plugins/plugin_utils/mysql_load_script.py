@@ -42,7 +42,7 @@ def load(args, name):
 
 def look(args, name):
     """What must be known of a database before it is made or replaced: its collation, and who refers to its tables."""
-    asked = (
+    asked = (  # noqa: S608 - a literal in hexadecimal
         "SELECT 'there', DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA"
         " WHERE SCHEMA_NAME = {0};"
         "SELECT DISTINCT 'referred', HEX(CONSTRAINT_SCHEMA), HEX(TABLE_NAME)"
@@ -83,7 +83,8 @@ tally() {
 # What moves all tables of one database to another: a list for RENAME TABLE. Both names as literals.
 moves() {
   sql --raw --execute="SET SESSION group_concat_max_len = 1073741824;
-    SELECT GROUP_CONCAT($(bq TABLE_SCHEMA), '.', $(bq TABLE_NAME), ' TO ', $(bq "$2"), '.', $(bq TABLE_NAME) SEPARATOR ', ')
+    SELECT GROUP_CONCAT($(bq TABLE_SCHEMA), '.', $(bq TABLE_NAME), ' TO ', $(bq "$2"), '.', $(bq TABLE_NAME)
+      SEPARATOR ', ')
     FROM information_schema.TABLES WHERE TABLE_SCHEMA = $1 AND $tables HAVING COUNT(*) > 0"
 }
 # Remove what does not move: triggers, or with \"all\" views, routines and events as well.
@@ -120,6 +121,15 @@ objects() {
 }
 """
     r"""
+# The three beside the target are ours; whatever is in them is not needed any more.
+sweep() {
+  sql --execute="SET foreign_key_checks = 0; DROP DATABASE IF EXISTS $staging_q; DROP DATABASE IF EXISTS $outline_q;
+    DROP DATABASE IF EXISTS $kept_q"
+}
+fail() {
+  echo "cyborg: $1" >&2
+  exit 1
+}
 # Whether the tables have changed places.
 moved() { [ -n "$(moves "$kept_h" "$target_h")" ] || { [ -n "$new" ] && [ -z "$(moves "$staging_h" "$target_h")" ]; }; }
 touched=no
@@ -128,7 +138,7 @@ undo() {
   trap - EXIT
   set +e
   if [ $touched = no ]; then
-    sql --execute="DROP DATABASE IF EXISTS $staging_q; DROP DATABASE IF EXISTS $outline_q; DROP DATABASE IF EXISTS $kept_q"
+    sweep
     exit 4
   fi
   echo "cyborg: what was there is put back" >&2
@@ -144,7 +154,7 @@ undo() {
     clear "$target_h" all
     objects outline | sql -- "$target"
     [ "$(tally "$target_h")" = "$(tally "$outline_h")" ]
-    sql --execute="SET foreign_key_checks = 0; DROP DATABASE $staging_q; DROP DATABASE $outline_q; DROP DATABASE $kept_q"
+    sweep
   )
   [ $? = 0 ] || exit 6
   exit 5
@@ -160,7 +170,7 @@ sql --execute="CREATE DATABASE $outline_q CHARACTER SET $charset COLLATE $collat
   dumped --no-data --skip-triggers --routines --skip-events -- "$target" | unnamed_target
   triggers "$target_h"
 } | sql -- "$outline"
-[ "$(tally "$outline_h")" = "$(tally "$target_h")" ] || { echo "cyborg: the old database cannot be described whole" >&2; exit 1; }
+[ "$(tally "$outline_h")" = "$(tally "$target_h")" ] || fail 'the old database cannot be described whole'
 wanted=$(tally "$staging_h")
 definitions=$(set -e; objects staging)
 clear "$staging_h" triggers
@@ -174,9 +184,8 @@ if [ -n "$old$new" ]; then
 fi
 clear "$target_h" all
 printf '%s\n' "$definitions" | sql -- "$target"
-[ "$(tally "$target_h")" = "$wanted" ] || { echo "cyborg: not everything came into its place" >&2; exit 1; }
+[ "$(tally "$target_h")" = "$wanted" ] || fail 'not everything came into its place'
 trap - EXIT
-sql --execute="SET foreign_key_checks = 0; DROP DATABASE $staging_q; DROP DATABASE $outline_q; DROP DATABASE $kept_q" ||
-  echo "cyborg: leftovers stay" >&2
+sweep || echo "cyborg: leftovers stay" >&2
 """
 )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How the programs of MariaDB and MySQL are told where to log in, and what their refusals mean. Pure.
 
-The password goes through an option file that is a pipe; the rest is options, which nothing in a file of the host's overrules.
+The password goes through an option file that is a pipe; the rest is options, which no file of the host overrules.
 """
 
 from __future__ import annotations
@@ -104,8 +104,8 @@ def says(args):
         "error: 2005": away,
         "cyborg: none of the programs": (
             "unsupported",
-            "The programs mariadb and mariadb-dump (or mysql and mysqldump) are not on the host. Install them, with the "
-            "package mariadb-client for example.",
+            "The programs mariadb and mariadb-dump (or mysql and mysqldump) are not on the host. Install them, with "
+            "the package mariadb-client for example.",
         ),
         "2013: ": ("dump_failed", "The server ended, or broke off the connection, in the middle of the dump."),
         "2026: ": ("server_denied", "No encrypted connection with the server came about."),

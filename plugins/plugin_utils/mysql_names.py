@@ -6,6 +6,8 @@ from __future__ import annotations
 import difflib
 import re
 
+from ansible_collections.cyborg.backup.plugins.plugin_utils.parts import ESCAPE, encoded
+
 #: Characters that a name may have.
 LONGEST = 64
 #: Databases that the server makes up itself.
@@ -39,7 +41,9 @@ def unhexed(text):
 
 def file_of(name):
     """What the dump of a database is called in its archive."""
-    safe = "".join("%%%02X" % ord(letter) if letter in "%/\\" or ord(letter) < 32 else letter for letter in name)
+    safe = encoded(name)
+    if safe[:1] in ("-", ".", "_"):
+        safe = "%s%02x%s" % (ESCAPE, ord(safe[0]), safe[1:])
     return "mysql/%s.sql" % safe
 
 
@@ -63,7 +67,9 @@ def listed(names, most=8):
 
 
 def name_in(file):
-    """The database's name in what `file_of` gives, or "" if it is none."""
-    if not (file.startswith("mysql/") and file.endswith(".sql")):
+    """The database's name in what `file_of` gives; "" where that is none, or was cut."""
+    if not (file.startswith("mysql/") and file.endswith(".sql")) or ESCAPE * 2 in file:
         return ""
-    return re.sub(r"%([0-9A-F]{2})", lambda found: chr(int(found[1], 16)), file[len("mysql/") : -len(".sql")])
+    parts = re.split(ESCAPE + "([0-9a-f]{2})", file[len("mysql/") : -len(".sql")])
+    data = b"".join(bytes.fromhex(part) if at % 2 else part.encode() for at, part in enumerate(parts))
+    return data.decode("utf-8", "replace")

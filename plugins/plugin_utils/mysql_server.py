@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a MariaDB or MySQL server holds: the questions, what is made of the answers, and what a dump must then hold. Pure.
+"""What a MariaDB or MySQL server holds: what it is asked, what is made of that, and what a dump must then hold. Pure.
 
 Names come in hexadecimal, so none of them can be taken for anything else.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ansible_collections.cyborg.backup.plugins.plugin_utils.mysql_grants import Grants
-from ansible_collections.cyborg.backup.plugins.plugin_utils.mysql_names import MADE_UP, OWN, hexed, listed, quoted, unhexed
+from ansible_collections.cyborg.backup.plugins.plugin_utils.mysql_names import MADE_UP, OWN, listed, quoted, unhexed
 
 #: How many tables are named in a warning's question.
 _SOME = 50
@@ -19,7 +19,8 @@ _OUTSIDE = "TABLE_SCHEMA NOT IN (%s)" % ", ".join("'%s'" % name for name in (*MA
 #: Everything in one conversation. The lines of SHOW GRANTS come last, and have no mark of their own.
 QUESTION = """\
 SELECT 'server', VERSION(), HEX(CURRENT_USER());
-SELECT 'database', HEX(SCHEMA_NAME), DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA;
+SELECT 'database', HEX(SCHEMA_NAME), DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME
+  FROM information_schema.SCHEMATA;
 SELECT 'table', HEX(TABLE_SCHEMA), TABLE_TYPE, COALESCE(ENGINE, ''), COUNT(*)
   FROM information_schema.TABLES WHERE TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema', 'sys')
   GROUP BY TABLE_SCHEMA, TABLE_TYPE, ENGINE;
@@ -38,7 +39,7 @@ SELECT 'event', HEX(EVENT_SCHEMA), '', DATABASE_COLLATION, COUNT(*)
   FROM information_schema.EVENTS GROUP BY EVENT_SCHEMA, DATABASE_COLLATION;
 SELECT DISTINCT 'odd events', HEX(EVENT_SCHEMA) FROM information_schema.EVENTS WHERE EVENT_DEFINITION LIKE '%%;;%%';
 SHOW GRANTS;
-""" % {"tables": _TABLES, "outside": _OUTSIDE, "some": _SOME}  # fmt: skip
+""" % {"tables": _TABLES, "outside": _OUTSIDE, "some": _SOME}  # noqa: S608 - constants
 #: Engines whose rows a dump leaves where they are.
 ELSEWHERE = frozenset({"MRG_MYISAM", "MRG_ISAM", "CONNECT", "OQGRAPH", "SPIDER", "VP", "FEDERATED"})
 _ESCAPES = {"n": "\n", "t": "\t", "0": "\0", "\\": "\\"}
@@ -177,12 +178,7 @@ def warnings(database):
         )
     if database.versioned:
         said.append(
-            "%s: of the tables %s, which keep their history (SYSTEM VERSIONING), the rows are in the backup as they are "
-            "now, without their history." % (database.name, listed(database.versioned))
+            "%s: of the tables %s, which keep their history (SYSTEM VERSIONING), the rows are in the backup as they "
+            "are now, without their history." % (database.name, listed(database.versioned))
         )
     return said
-
-
-def of_one(name):
-    """A condition on names of schemas that is true of one database; `%s` is the column."""
-    return "%s = " + hexed(name)
