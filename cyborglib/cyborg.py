@@ -14,7 +14,7 @@ import platformdirs
 from attrs import evolve
 from sqlalchemy import Engine as Database
 
-from . import content, given, invitations, kit, launching, restoring
+from . import content, given, invitations, kit, launching, machines, restoring
 from .engine import Engine
 from .engine.recording import told
 from .errors import Invalid, StoreError
@@ -177,6 +177,10 @@ class Cyborg:
         matches nothing fails the job. `dry_run` lists in the job's output. `options`: `numeric_ids`, `force` (from a
         suspect vault), `special` (keep set-id bits, capabilities and devices in files for another client).
 
+        What a database, a machine or a command was backed up from goes back by its policy type, if it goes to a
+        client and no destination is given: into a new database, a new machine, a command; docs/policy-options.md says
+        what `options` each type takes. With a destination, or to the controller, it is the file that was archived.
+
         Raises `Invalid`, `NotFound`.
         """
         planned = restoring.plan(
@@ -188,6 +192,7 @@ class Cyborg:
             overwrite=overwrite,
             options=options,
             dry_run=dry_run,
+            roles_path=self._roles_path,
         )
         return self._queued(lambda: self._store.jobs.queue([planned]))[0]
 
@@ -387,12 +392,15 @@ class Cyborg:
     ) -> list[Job]:
         store = self._store
         found = store.policies.get(given.key(policy, Policy))
-        merged = {**found.extra_vars, **Variables(extra_vars)}
-        checked = content.check_extra_vars(found.type, merged, self._roles_path)
+        over = Variables(extra_vars)
+
+        def variables(client: Client) -> Variables:
+            return content.check_extra_vars(found.type, {**found.variables_for(client.id), **over}, self._roles_path)
+
         members = None if clients is None else [store.clients.get(client) for client in given.clients(clients)]
         return self._queued(
             lambda: launching.launch(
-                store, found, members, extra_vars=checked, launched_by=launched_by, now=self._clock()
+                store, found, members, variables=variables, launched_by=launched_by, now=self._clock()
             )
         )
 
@@ -419,8 +427,8 @@ class Cyborg:
     def _checked(self, policy: Policy) -> Policy:
         """What the store asks before it takes a policy."""
         launching.check_sharing(self._store, policy)
-        checked = content.check_extra_vars(policy.type, policy.extra_vars, self._roles_path)
-        policy = evolve(policy, extra_vars=checked)
+        machines.check_policy(self._store, policy)
+        policy = content.check_policy(policy, self._roles_path)
         return evolve(policy, next_run=self._timetable.next_of(policy))
 
     def _new_executor(self) -> Executor:

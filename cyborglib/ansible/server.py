@@ -269,7 +269,7 @@ class Server:
     def _secret(self, work: HostRun, name: object) -> str:
         if not isinstance(name, str) or name not in work.secrets:
             raise Refused("refused", f"job {work.job} has no secret {harmless(name, 60)!r}")
-        if name not in REPEATABLE:
+        if name not in REPEATABLE and name not in work.secret_variables:
             if (work.job, name) in self._given:
                 raise Refused("refused", f"the secret {name!r} was already given to job {work.job}")
             self._given.add((work.job, name))

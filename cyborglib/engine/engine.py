@@ -21,11 +21,11 @@ from queue import Empty, SimpleQueue
 from ..errors import CyborgError, TimedOut
 from ..events import Event, Events
 from ..executor import Executor
+from ..kinds import Role
 from ..store import Store
 from .at_work import AtWork
 from .hands import Hands
 from .heart import Heart
-from .loading import Role
 from .outbox import Outbox
 from .runs import Runs
 from .scribe import Scribe
