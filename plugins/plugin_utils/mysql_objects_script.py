@@ -2,9 +2,9 @@
 """Functions for scripts: what mariadb-dump prints so that it cannot be loaded, or cannot print at all. Pure.
 
 Seen with 10.11: the events of a database with a quote in its name are not found; at an event with `;;` in it the
-program goes round for ever; a trigger that was made as `shop.t` on `shop.orders` keeps those names; so does a view whose
-definer is gone, or may not read its tables any more. Loaded into another database they would fail, or go back to the one
-they came from.
+program goes round for ever; a trigger that was made as `shop.t` on `shop.orders` keeps those names; so does a view
+whose definer is gone, or may not read its tables any more. Loaded into another database they would fail, or go back to
+the one they came from.
 """
 
 from __future__ import annotations

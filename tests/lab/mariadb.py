@@ -79,8 +79,8 @@ class MariaDB:
         return {row[0] for row in self.sql("SHOW DATABASES")} - OWN
 
     def state(self, name: str) -> dict[str, object]:
-        """All that a database holds, so that it can be compared: rows by their checksums, all else by its
-        definition.""" found: dict[str, object] = {}
+        """All that a database holds, to be compared: rows by their checksums, all else by its definition."""
+        found: dict[str, object] = {}
         here = literal(name)
         for table, kind in self.sql(
             f"SELECT TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = {here} ORDER BY 1"
