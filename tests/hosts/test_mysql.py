@@ -173,9 +173,9 @@ def test_all_of_a_server_and_back(databases: Databases) -> None:
 def test_no_server_and_a_wrong_password(databases: Databases) -> None:
     databases.shop()
     databases.server.sql("CREATE USER IF NOT EXISTS b@localhost IDENTIFIED BY 'right'")
-    job = databases.fails(databases.policy(user="b", password="wrong"), "server_denied")  # noqa: S106
+    job = databases.fails(databases.policy(user="b", password="wrong"), "server_denied")
     assert "Check user and password" in str(job.error)
-    job = databases.fails(databases.policy(user="b", password="right"), "grants_missing")  # noqa: S106
+    job = databases.fails(databases.policy(user="b", password="right"), "grants_missing")
     assert "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON *.* TO `b`@`localhost`;" in str(job.error)
     databases.server.stop()
     job = databases.fails(databases.policy(), "server_unreachable")

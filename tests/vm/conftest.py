@@ -13,8 +13,8 @@ import pytest
 
 from tests.lab import Lab
 from tests.lab.hypervisor import Hypervisor
-from tests.vm.programs import Programs
 from tests.roles.conftest import PASSPHRASE, ROOT, VAULT, Plain
+from tests.vm.programs import Programs
 
 # Where the collection is found in a checkout.
 sys.path.append(str(ROOT / ".ansible"))
