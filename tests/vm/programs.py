@@ -88,9 +88,11 @@ class Programs:
     def slow(self, name: str, into: str = "/root/slow.tar", **request: Any) -> subprocess.Popen[bytes]:
         """A backup that has begun to send and waits, until `go` is called, for who takes its stream."""
         self.sh("rm -f /root/go /root/pid; mkfifo /root/go")
-        reader = f"> >(dd bs=1M count=1 iflag=fullblock of={into} status=none; cat /root/go; cat >> {into}; touch /root/taken)"
+        rest = f"cat /root/go; cat >> {into}; touch /root/taken"
+        reader = f"> >(dd bs=1M count=1 iflag=fullblock of={into} status=none; {rest})"
         running = self.start("backup", reader, name=name, **request)
-        self.hypervisor.wait(lambda: self.sh(f"stat -c %s {into} 2>/dev/null || echo 0").strip() == "1048576", "it sends")
+        size = f"stat -c %s {into} 2>/dev/null || echo 0"
+        self.hypervisor.wait(lambda: self.sh(size).strip() == "1048576", "it sends")
         return running
 
     def go(self, running: subprocess.Popen[bytes]) -> Said:
@@ -112,6 +114,10 @@ class Programs:
 
     def sh(self, command: str) -> str:
         return str(self.host.run(["bash", "-euo", "pipefail", "-c", command]).stdout)
+
+    def pids(self, op: str = "backup") -> list[str]:
+        """A program that runs, and its guardian, the elder first."""
+        return self.sh(f"pgrep -f '^[p]ython3 -I -S /root/program-{op}' || true").split()
 
     def write(self, name: str, target: str, pattern: int, at: str, size: str) -> None:
         """Let a running domain write to a disk, as its guest would."""

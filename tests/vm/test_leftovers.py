@@ -36,21 +36,16 @@ def healthy(programs: Programs, domain: str) -> None:
     programs.write(domain, "vda", 0x11, "1M", "64k")
 
 
-def pids(programs: Programs) -> list[str]:
-    """The program and its guardian, the elder first."""
-    return programs.sh("pgrep -f 'python3 -I -S /root/program-backup' || true").split()
-
-
 @pytest.mark.parametrize("signal", ["KILL", "TERM"])
 def test_a_program_that_is_killed(programs: Programs, domain: str, signal: str) -> None:
     running = programs.slow(domain)
     assert programs.hypervisor.left(domain) != []
-    programs.sh(f"kill -{signal} {pids(programs)[0]}")
+    programs.sh(f"kill -{signal} {programs.pids()[0]}")
     healthy(programs, domain)
     said = programs.go(running)
     assert said.code != 0
     assert signal == "KILL" or "Ended by a signal" in said.trouble
-    assert pids(programs) == []
+    assert programs.pids() == []
 
 
 def test_a_reader_that_goes_away(programs: Programs, domain: str) -> None:
@@ -61,7 +56,7 @@ def test_a_reader_that_goes_away(programs: Programs, domain: str) -> None:
 
 def test_the_next_backup_removes_what_is_left(programs: Programs, domain: str, hypervisor: Hypervisor) -> None:
     running = programs.slow(domain)
-    programs.sh(f"kill -KILL {' '.join(pids(programs))}")
+    programs.sh(f"kill -KILL {' '.join(programs.pids())}")
     programs.go(running)
     left = programs.mark
     assert f"{SCRATCH}/cyborg-{left}/vda.scratch" in hypervisor.left(domain)
@@ -71,7 +66,7 @@ def test_the_next_backup_removes_what_is_left(programs: Programs, domain: str, h
     # The same where the folder was taken away under it, and where it lies elsewhere.
     programs.sh("mkdir -p /srv/scratch")
     running = programs.slow(domain, scratch="/srv/scratch")
-    programs.sh(f"kill -KILL {' '.join(pids(programs))}; rm -r /srv/scratch/cyborg-*")
+    programs.sh(f"kill -KILL {' '.join(programs.pids())}; rm -r /srv/scratch/cyborg-*")
     programs.go(running)
     assert "was ended" in " ".join(programs.run("look", name=domain).answer["notes"])
     healthy(programs, domain)
