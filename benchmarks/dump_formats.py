@@ -3,7 +3,8 @@
     python benchmarks/dump_formats.py [--megabytes 500]
 
 A server of its own (Debian's programs, a temporary folder) holds orders, customers and events. Each day one row in a
-hundred is changed, and a few hundred come in. Each format has a vault of its own for each way of cutting (Borg's chunker); Borg compresses as the library does by default (zstd,3).
+hundred is changed, and a few hundred come in. Each format has a vault of its own for each way of cutting (Borg's
+chunker); Borg compresses as the library does by default (zstd,3).
 """
 
 from __future__ import annotations
@@ -27,12 +28,15 @@ FORMATS = {
 }
 #: How Borg cuts: by its own default, which is ours (pieces of 2 MiB), and finer.
 CHUNKERS = {"2 MiB": "buzhash,19,23,21,4095", "128 KiB": "buzhash,14,23,17,4095"}
-WORDS = """
-    amber anchor autumn basket beacon bridge candle canyon cellar copper cotton desert dinner engine falcon feather
-    forest garden ginger hammer harbor island jacket kettle ladder lantern market meadow mirror needle orchard
-    paper pepper pillow planet pocket rabbit ribbon river saddle silver simple summer temple thunder timber travel
-    tunnel valley velvet village violin walnut window winter wonder yellow zipper
-""".split()
+WORDS = [
+    "amber", "anchor", "autumn", "basket", "beacon", "bridge", "candle", "canyon", "cellar",
+    "copper", "cotton", "desert", "dinner", "engine", "falcon", "feather", "forest", "garden",
+    "ginger", "hammer", "harbor", "island", "jacket", "kettle", "ladder", "lantern", "market",
+    "meadow", "mirror", "needle", "orchard", "paper", "pepper", "pillow", "planet", "pocket",
+    "rabbit", "ribbon", "river", "saddle", "silver", "simple", "summer", "temple", "thunder",
+    "timber", "travel", "tunnel", "valley", "velvet", "village", "violin", "walnut", "window",
+    "winter", "wonder", "yellow", "zipper",
+]  # fmt: skip
 SCHEMA = f"""
     create function words(n int) returns text language sql volatile as $$
         select string_agg((array{WORDS!r})[1 + floor(random() * {len(WORDS)})::int], ' ') from generate_series(1, n) $$;
@@ -87,22 +91,24 @@ class Bench:
         argv = ["psql", *self.reach, "-v", "ON_ERROR_STOP=1", "-XqAt", *given]
         return subprocess.run(argv, input=text, text=True, capture_output=True, check=True).stdout.strip()
 
-    def dump(self, format: str, chunker: str, day: int) -> dict[str, float]:
+    def dump(self, kind: str, chunker: str, day: int) -> dict[str, float]:
         """One day's archive; what it cost."""
-        vault = self.folder / f"{format}-{chunker}".replace(" ", "_").replace("/", "_")
+        vault = self.folder / f"{kind}-{chunker}".replace(" ", "_").replace("/", "_")
         env = {
             "PATH": os.environ["PATH"], "BORG_PASSPHRASE": "x", "BORG_BASE_DIR": str(self.folder / "borg"),
             "LANG": "C.UTF-8",
         }  # fmt: skip
         if day == 1:
-            subprocess.run(["borg", "init", "-e", "repokey-blake2", str(vault)], env=env, check=True, capture_output=True)
+            subprocess.run(
+                ["borg", "init", "-e", "repokey-blake2", str(vault)], env=env, check=True, capture_output=True
+            )
         began = time.monotonic()
         argv = [
             "borg", "create", "--json", "--compression=zstd,3", f"--chunker-params={CHUNKERS[chunker]}",
             "--stdin-name=dump", "--content-from-command", "--", f"{vault}::day{day}",
         ]  # fmt: skip
         done = subprocess.run(
-            [*argv, "pg_dump", *self.reach, *FORMATS[format]], env=env, check=True, capture_output=True, text=True
+            [*argv, "pg_dump", *self.reach, *FORMATS[kind]], env=env, check=True, capture_output=True, text=True
         )
         stats = json.loads(done.stdout)["archive"]["stats"]
         seconds = time.monotonic() - began
@@ -118,15 +124,15 @@ def days(bench: Bench, units: int, change: str, chunkers: list[str]) -> Iterator
     for day in (1, 2, 3):
         if day > 1:
             bench.sql(f"select setseed(0.{day});" + change + COMES_IN + "vacuum;", day=day)
-        for format in FORMATS:
+        for kind in FORMATS:
             for chunker in chunkers:
-                figures.setdefault((format, chunker), []).append(bench.dump(format, chunker, day))
+                figures.setdefault((kind, chunker), []).append(bench.dump(kind, chunker, day))
     yield "| format | pieces | dump MB | first day MB | second day MB | third day MB | s |"
     yield "|---|---|---|---|---|---|---|"
-    for (format, chunker), (first, *later) in figures.items():
+    for (kind, chunker), (first, *later) in figures.items():
         costs = " | ".join(f"{one['new'] / 1e6:.1f}" for one in (first, *later))
         took = sorted(one["seconds"] for one in (first, *later))[1]
-        yield f"| {format} | {chunker} | {first['original'] / 1e6:.0f} | {costs} | {took:.1f} |"
+        yield f"| {kind} | {chunker} | {first['original'] / 1e6:.0f} | {costs} | {took:.1f} |"
 
 
 def main() -> None:

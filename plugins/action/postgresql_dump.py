@@ -66,8 +66,8 @@ class ActionModule(StreamAction):
         script, env = postgresql_dump.globals_dumped(passwords=known["passwords"])
         if not known["passwords"]:
             self.warn(
-                "The roles were saved without their passwords: %s may not read them. Grant it pg_read_all_data, or let a "
-                "superuser make the backup." % known["user"]
+                "The roles were saved without their passwords: %s may not read them. Grant it pg_read_all_data, or let "
+                "a superuser make the backup." % known["user"]
             )
         taken = postgresql.GLOBALS in databases
         return Part(
@@ -82,7 +82,7 @@ class ActionModule(StreamAction):
         )
 
     def _database(self, name, user, there, *, named):
-        # Of all databases an empty one is saved for its settings; one that was named is meant to hold something.
+        # Of all databases an empty one is saved for its settings; one that was named should hold something.
         script, env = postgresql_dump.dumped(name, allow_empty=self.args["allow_empty"] or not named)
         own = {
             'database "%s" does not exist' % name: ("source_missing", postgresql_dump.absent(name, there)),

@@ -56,8 +56,12 @@ class ActionModule(LoadAction):
         args = self.args
         source = args["part"] or postgresql.name_in(self.file)
         if not args["into"] and not source:
-            raise Failure("bad_arguments", "The archive does not tell its database's name. Say into which it is to go (into).")
-        name = args["into"] or (source if args["overwrite"] else postgresql.derived(source, "_restored_" + self._number))
+            raise Failure(
+                "bad_arguments", "The archive does not tell its database's name. Say into which it goes (into)."
+            )
+        name = args["into"] or (
+            source if args["overwrite"] else postgresql.derived(source, "_restored_" + self._number)
+        )
         if name in ("template0", "template1"):
             raise Failure("bad_arguments", "%s is the server's own. Restore into another name (into)." % name)
         return postgresql.database("into", name)
@@ -75,8 +79,9 @@ class ActionModule(LoadAction):
         told = postgresql_load.looked(done["out"])
         self._there = told["roles"]
         for name in told["left"]:
-            self.warn("The database %s is what a restore left that was killed, or one that is at work. If none is, drop it."
-                      % name)  # fmt: skip
+            self.warn(
+                "The database %s is of a restore that is at work, or was killed. If none is at work, drop it." % name
+            )
         return told["there"]
 
     def _run(self, step, script, secrets=None, **asked):
@@ -98,8 +103,8 @@ class ActionModule(LoadAction):
             _, missing, roles = failure.message.partition(postgresql_load.NO_ROLES)
             if missing:
                 failure.message = (
-                    "The dump gives things to roles that are not on the server: %s. Restore its roles too (roles), make "
-                    "them there, or let everything belong to whoever restores it (owners: false)." % roles.strip()
+                    "The dump gives things to roles that are not on the server: %s. Restore its roles too (roles), "
+                    "make them there, or let everything belong to whoever restores it (owners: false)." % roles.strip()
                 )
             left = self.shell(
                 "drop", postgresql_load.dropped, secrets=self._login, env=self._env, timeout=SWAP_TIME, watched=False
@@ -129,7 +134,9 @@ class ActionModule(LoadAction):
         """The archive of roles that the same job made."""
         base, plus, _ = self.args["archive"].rpartition("+")
         if not plus:
-            raise Failure("bad_arguments", "The archive %s is of no job that saved roles; leave roles out." % self.args["archive"])
+            raise Failure(
+                "bad_arguments", "The archive %s is of no job that saved roles; leave roles out." % self.args["archive"]
+            )
         kept = self.args["archive"], self._file
         self.args["archive"], self._file = base + "+" + postgresql.GLOBALS, postgresql.GLOBALS_FILE
         try:

@@ -18,8 +18,8 @@ options:
     default: ""
   host:
     description:
-      - The server's name or address, as seen from the host; or the folder of its socket. Empty for the socket at its usual
-        place.
+      - The server's name or address, as seen from the host; or the folder of its socket. Empty for the socket at its
+        usual place.
     type: str
     default: ""
   port:
@@ -29,8 +29,8 @@ options:
     default: 0
   account:
     description:
-      - The operating system's account that the programs run as where neither user nor password is given, so that the server
-        lets it in by its name (peer).
+      - The operating system's account that the programs run as where neither user nor password is given, so that the
+        server lets it in by its name (peer).
     type: str
     default: postgres
 """

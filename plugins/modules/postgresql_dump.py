@@ -11,7 +11,8 @@ description:
     tablespaces. Each of them becomes an archive; one that fails does not keep the others from being made.
   - A dump is compared with what the server had at the same moment, and read to its end by C(pg_restore). There is no
     archive of one that is not whole.
-  - The password reaches the host through a pipe. It is on no command line, in no environment and in no file with a name.
+  - The password reaches the host through a pipe. It is on no command line, in no environment and in no file that has a
+    name.
   - Every option that is left out is taken from the variable C(borg_<option>), if there is one.
 options:
   databases:

@@ -7,16 +7,17 @@ module: postgresql_load
 author: The cyborglib authors
 short_description: Bring a database of PostgreSQL back from a Borg archive
 description:
-  - The archive of a database that M(cyborg.backup.postgresql_dump) made goes into a new database, with encoding, collation,
-    owner, rights and settings of the one it was made of. The database takes its name when it is whole.
-  - In the place of a database that is there it goes only with O(overwrite), by one change of names. Whoever is connected to
-    the old one is disconnected, and the old one is dropped when the new one has its place.
+  - The archive of a database that M(cyborg.backup.postgresql_dump) made goes into a new database, with encoding,
+    collation, owner, rights and settings of the one it was made of. The database takes its name when it is whole.
+  - In the place of a database that is there it goes only with O(overwrite), by one change of names. Whoever is
+    connected to the old one is disconnected, and the old one is dropped when the new one has its place.
   - Of the archive of roles those are made that are missing; a role that is there is left alone.
   - Every option that is left out is taken from the variable C(borg_<option>), if there is one.
 options:
   into:
     description:
-      - What the database is to be called. Left out, C(<name>_restored_<number of the job>), or with O(overwrite) its own name.
+      - What the database is to be called. Left out, C(<name>_restored_<number of the job>), or with O(overwrite) its
+        own name.
     type: str
     default: ""
   roles:
@@ -26,8 +27,8 @@ options:
     default: false
   owners:
     description:
-      - Give everything to the roles it belonged to, with their rights. It is a failure if one of them is missing. Without
-        this, all belongs to whoever restores it, in the server's own tablespace.
+      - Give everything to the roles it belonged to, with their rights. It is a failure if one of them is missing.
+        Without this, all belongs to whoever restores it, in the server's own tablespace.
     type: bool
     default: true
 extends_documentation_fragment:

@@ -130,7 +130,9 @@ def file_of(name):
     """What a database's dump is called in its archive."""
     text = encoded(name)
     # A file's name begins with a letter there.
-    return "postgresql/%s.dump" % (text if text[0].isalnum() or text[0] == "@" else "@%02x%s" % (ord(text[0]), text[1:]))
+    return "postgresql/%s.dump" % (
+        text if text[0].isalnum() or text[0] == "@" else "@%02x%s" % (ord(text[0]), text[1:])
+    )
 
 
 def name_in(file):

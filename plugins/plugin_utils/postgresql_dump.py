@@ -21,19 +21,21 @@ _THEIRS = """
         select from pg_depend d where d.classid = '{catalog}'::regclass and d.objid = {object}.oid
             and d.deptype in ({how}))
 """
-_RELATIONS = (
-    "from pg_class c join pg_namespace n on n.oid = c.relnamespace "
-    "where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') and c.relpersistence <> 't' and"
-    + _THEIRS.format(catalog="pg_class", object="c", how="'e'")
+_RELATIONS = """from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f') and c.relpersistence <> 't' and """ + _THEIRS.format(
+    catalog="pg_class", object="c", how="'e'"
 )
-_ROUTINES = "from pg_proc p join pg_namespace n on n.oid = p.pronamespace where" + _THEIRS.format(
+_ROUTINES = "from pg_proc p join pg_namespace n on n.oid = p.pronamespace where " + _THEIRS.format(
     catalog="pg_proc", object="p", how="'e', 'i'"
 )
 
+
+def _script(text):
+    return PRELUDE + text.replace("@relations@", _RELATIONS).replace("@routines@", _ROUTINES)
+
+
 #: Asked of a database that everybody can enter: which others there are. One of these may be closed to us.
-_CLUSTER = (
-    PRELUDE
-    + r"""
+_CLUSTER = _script(r"""
 cat > "$job/question" <<'SQL'
 select json_build_object(
     'version', current_setting('server_version_num')::int,
@@ -56,19 +58,12 @@ for PGDATABASE in postgres template1 ${FIRST:+"$FIRST"}; do
 done
 cat "$job/first" >&2
 exit 1
-"""
-)
+""")
 
 #: One line for each of D0, D1, …: t, f, or ? where it cannot be asked.
-_HOLDS = (
-    PRELUDE
-    + r"""
+_HOLDS = _script(r"""
 cat > "$job/question" <<'SQL'
-select exists (select """
-    + _RELATIONS
-    + r""") or exists (select """
-    + _ROUTINES
-    + r""") or exists (select from pg_largeobject_metadata);
+select exists (select @relations@) or exists (select @routines@) or exists (select from pg_largeobject_metadata);
 SQL
 for ((number = 0; number < COUNT; number++)); do
     name=D$number
@@ -76,12 +71,9 @@ for ((number = 0; number < COUNT; number++)); do
     export PGDATABASE
     ask < "$job/question" 2>/dev/null || echo '?'
 done
-"""
-)
+""")
 
-_DATABASE = (
-    PRELUDE
-    + r"""
+_DATABASE = _script(r"""
 mkfifo "$job/ask" "$job/answer" "$job/contents" "$job/whole"
 ask < "$job/ask" > "$job/answer" &
 asked=$!
@@ -93,16 +85,11 @@ begin isolation level repeatable read read only;
 select pg_export_snapshot();
 -- What a table of contents calls it by: the catalogue's oid and its own; then how people do.
 select format(E'%s\t%s', key, translate(kind || ' ' || name, E'\n\r\t', '   ')) from (
-    select '1259 ' || c.oid as key, case c.relkind when 'S' then 'sequence' when 'v' then 'view' else 'table' end as kind,
-        n.nspname || '.' || c.relname as name """
-    + _RELATIONS
-    + r"""
-    union all select '0 ' || c.oid, 'the rows of', n.nspname || '.' || c.relname """
-    + _RELATIONS
-    + r""" and c.relkind = 'r'
-    union all select '1255 ' || p.oid, 'routine', n.nspname || '.' || p.proname """
-    + _ROUTINES
-    + r"""
+    select '1259 ' || c.oid as key,
+        case c.relkind when 'S' then 'sequence' when 'v' then 'view' else 'table' end as kind,
+        n.nspname || '.' || c.relname as name @relations@
+    union all select '0 ' || c.oid, 'the rows of', n.nspname || '.' || c.relname @relations@ and c.relkind = 'r'
+    union all select '1255 ' || p.oid, 'routine', n.nspname || '.' || p.proname @routines@
     union all select 'BLOBS', 'large', 'objects' where exists (select from pg_largeobject_metadata)
     union all select 'SUBSCRIPTION', 'its', 'subscriptions (only a superuser''s dump has them)' where exists (
         select from pg_subscription where subdbid = (select oid from pg_database where datname = current_database()))
@@ -115,11 +102,14 @@ while IFS= read -r line <&4 && [ "$line" != end ]; do printf '%s\n' "$line"; don
 [ "$line" = end ] || { wait "$asked"; exit 1; }
 [ -s "$job/must" ] || [ "$ALLOW_EMPTY" = yes ] || fail 'holds nothing'
 
-{ pg_restore --list; cat > /dev/null; } < "$job/contents" > "$job/found" 2> "$job/unreadable" &
+# GNU's tee goes on where a reader has enough; another one would end.
+on=
+if tee -p /dev/null < /dev/null > /dev/null 2>&1; then on=-p; fi
+{ pg_restore --list; [ -n "$on" ] || cat > /dev/null; } < "$job/contents" > "$job/found" 2> "$job/unreadable" &
 listing=$!
 pg_restore -f /dev/null < "$job/whole" 2>> "$job/unreadable" &
 reading=$!
-as pg_dump -w --format=custom --compress=0 --snapshot="$snapshot" | tee "$job/contents" "$job/whole" || {
+as pg_dump -w --format=custom --compress=0 --snapshot="$snapshot" | tee $on "$job/contents" "$job/whole" || {
     codes=("${PIPESTATUS[@]}")
     # Of two that fail, the first broke off; but a writer whose reader went away (141) is the second.
     [ "${codes[0]}" = 0 ] || [ "${codes[0]}" = 141 ] || exit "${codes[0]}"
@@ -132,9 +122,8 @@ missing=$(awk '
     { split($0, m, "\t"); if (!(m[1] in seen)) print m[2] }
 ' "$job/found" "$job/must" | head -n 5)
 [ -z "$missing" ] || fail "not in the dump, though the server has it: $missing"
-"""
-)
-_GLOBALS = PRELUDE + "as pg_dumpall -w --globals-only $WITHOUT\n"
+""")
+_GLOBALS = _script("as pg_dumpall -w --globals-only $WITHOUT\n")
 GLOBALS_END = "-- PostgreSQL database cluster dump complete"
 
 
@@ -186,15 +175,16 @@ def answered(out, names):
     if len(lines) != len(names):
         raise Failure("unparsable", "PostgreSQL was asked about %d databases and answered %d times."
                       % (len(names), len(lines)))  # fmt: skip
-    return {name: line != "f" for name, line in zip(names, lines)}
+    return {name: line != "f" for name, line in zip(names, lines, strict=True)}
 
 
 def absent(name, there):
     """The sentence about a database that is not there."""
     meant = difflib.get_close_matches(name, list(there), 1, 0.5)
     return "There is no database %s on the server. %s" % (
-        name, "Did you mean %s?" % meant[0] if meant else "There are: %s." % ", ".join(sorted(there)),
-    )  # fmt: skip
+        name,
+        "Did you mean %s?" % meant[0] if meant else "There are: %s." % ", ".join(sorted(there)),
+    )
 
 
 def chosen(known, names, leave_out):
@@ -209,7 +199,9 @@ def chosen(known, names, leave_out):
         if not any(name in there for name in names):
             raise Failure("source_missing", absent(names[0], there))
         return names, []
-    notes = ["The database %s, which is to be left out, is not there." % name for name in leave_out if name not in there]
+    notes = [
+        "The database %s, which is to be left out, is not there." % name for name in leave_out if name not in there
+    ]
     taken = []
     for name, one in there.items():
         if name in leave_out or name in ("template0", "template1"):
@@ -228,8 +220,8 @@ def refused(what, user):
     lacks = (
         "grants_missing",
         "%s may not read all of %s, so there is no archive of it; the job's output says what. Run on the server: GRANT "
-        'pg_read_all_data TO "%s"; for large objects, before PostgreSQL 14 and for row level security see the README of the '
-        "role policy_postgresql." % (user, what, user.replace('"', '""')),
+        'pg_read_all_data TO "%s"; for large objects, and before PostgreSQL 14, see the README of the role '
+        "policy_postgresql." % (user, what, user.replace('"', '""')),
     )
     policy = (
         "grants_missing",

@@ -16,10 +16,14 @@ from ansible_collections.cyborg.backup.plugins.plugin_utils.postgresql import PR
 
 #: What a database is called while it is loaded, before the number of its job.
 LOADING = "cyborg_loading_"
+
+
+def _script(text):
+    return PRELUDE + _SQL + text
+
+
 #: `sql` speaks to a database that is neither the one that is made nor the one that is replaced.
-_PRELUDE = (
-    PRELUDE
-    + r"""
+_SQL = r"""
 maintenance=postgres
 [ "${TARGET-}" != postgres ] || maintenance=template1
 sql() {
@@ -28,11 +32,8 @@ sql() {
 # Nobody may be in a database that is dropped or renamed.
 alone="select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname ="
 """
-)
 
-_LOOK = (
-    _PRELUDE
-    + r"""
+_LOOK = _script(r"""
 sql <<'SQL'
 select json_build_object(
     'version', current_setting('server_version_num')::int,
@@ -41,12 +42,9 @@ select json_build_object(
     'left', (select json_agg(datname order by datname) from pg_database
         where datname like 'cyborg\_loading\_%' and datname <> :'loading'));
 SQL
-"""
-)
+""")
 
-_LOAD = (
-    _PRELUDE
-    + r"""
+_LOAD = _script(r"""
 # Its table of contents stands first, however long it is: as much is kept as that takes.
 : > "$job/head"
 pieces=1
@@ -63,7 +61,8 @@ if [ "$OWNERS" = yes ]; then
     pg_restore -s -f "$job/rights" -L <(grep -E '^[0-9]+; [0-9]+ [0-9]+ (DEFAULT )?ACL ' "$job/contents") "$job/head"
     missing=$({
         awk 'NR == FNR { role[$0]; next } !/^[0-9]/ || / $/ { next }
-            { rest = $0; while (sub(/^[^ ]* /, "", rest)) if (rest in role) next; print $NF }' "$job/roles" "$job/contents"
+            { rest = $0; while (sub(/^[^ ]* /, "", rest)) if (rest in role) next; print $NF }
+        ' "$job/roles" "$job/contents"
         sql -c "select quote_ident(rolname) from pg_roles union all values ('PUBLIC')" > "$job/quoted"
         sed -nE 's/^(GRANT|ALTER DEFAULT PRIVILEGES) .* TO (.*);$/\2/p' "$job/rights" | sed 's/ WITH GRANT OPTION$//' |
             grep -vxFf "$job/quoted" || true
@@ -77,7 +76,8 @@ fi
 name=$(sed -n 's/^;     dbname: //p' "$job/contents" | head -n 1)
 quoted=\"${name//\"/\"\"}\"
 pg_restore -C -s $with -f "$job/create" -L <(
-    grep -E '^[0-9]+; [0-9]+ [0-9]+ (DATABASE|DATABASE PROPERTIES|(ACL|COMMENT|SECURITY LABEL) - DATABASE) ' "$job/contents"
+    grep -E '^[0-9]+; [0-9]+ [0-9]+ (DATABASE|DATABASE PROPERTIES|(ACL|COMMENT|SECURITY LABEL) - DATABASE) ' \
+        "$job/contents"
 ) "$job/head"
 made=$(grep -vE '^(\\|--|SET |SELECT pg_catalog\.set_config|$)' "$job/create")
 made=${made//"DATABASE $quoted "/"DATABASE $LOADING "}
@@ -88,21 +88,19 @@ create=$(grep -m 1 '^CREATE DATABASE ' <<< "$made")
 sql <<< "$create"
 
 cat "$job/head" - | as pg_restore -w --exit-on-error $with -d "$LOADING"
-grep -v '^CREATE DATABASE ' <<< "$made" | sql
+sed '/^CREATE DATABASE /d' <<< "$made" | sql
 # Without statistics it is whole, but slow.
 PGDATABASE=$LOADING ask -c analyze || echo 'not analyzed'
-"""
-)
+""")
 
 #: Takes the name. An old one is kept under another until the new one has its place.
-_SWAP = (
-    _PRELUDE
-    + r"""
+_SWAP = _script(r"""
 for turn in 1 2 3 4 5; do
     if {
         if [ "$REPLACES" = yes ]; then
             echo "$alone :'target' \\g /dev/null"
-            echo 'begin; alter database :"target" rename to :"before"; alter database :"loading" rename to :"target"; commit;'
+            echo 'begin; alter database :"target" rename to :"before";'
+            echo 'alter database :"loading" rename to :"target"; commit;'
         else
             echo 'alter database :"loading" rename to :"target";'
         fi
@@ -117,16 +115,20 @@ for turn in 1 2 3 4 5; do
 done
 cat "$job/said" >&2
 exit 1
-"""
-)
+""")
 
-_DROP = _PRELUDE + r"""{ echo "$alone :'loading' \\g /dev/null"; echo 'drop database if exists :"loading";'; } | sql"""
-_ROLES = _PRELUDE + r"""cat "$STATEMENTS" | { sql --single-transaction; }"""
+_DROP = _script(r"""{ echo "$alone :'loading' \\g /dev/null"; echo 'drop database if exists :"loading";'; } | sql
+""")
+_ROLES = _script('sql --single-transaction < "$STATEMENTS"\n')
 
 look, loaded, swapped, dropped, applied = _LOOK, _LOAD, _SWAP, _DROP, _ROLES
 
 #: What stands before names of roles on stderr.
 NO_ROLES = "cyborg: no such roles:"
+_NOT_THEIRS = (
+    "grants_missing",
+    "The user may not give things to their owners. Restore as a superuser, or set owners to false.",
+)
 #: {sign on stderr: (code, sentence)} of what goes wrong while it is loaded.
 SAYS = {
     "cyborg: no dump": ("load_failed", "The archive holds no dump of a database."),
@@ -135,15 +137,11 @@ SAYS = {
     ),
     "No space left on device": ("client_full", "The disk of the server is full; nothing was kept."),
     "permission denied to create database": (
-        "grants_missing", "The user may not make a database. Restore as a superuser, or run on the server: ALTER ROLE … "
-        "CREATEDB.",
+        "grants_missing",
+        "The user may not make a database. Restore as a superuser, or run on the server: ALTER ROLE … CREATEDB.",
     ),
-    "must be able to SET ROLE": (
-        "grants_missing", "The user may not give things to their owners. Restore as a superuser, or set owners to false.",
-    ),
-    "must be member of role": (
-        "grants_missing", "The user may not give things to their owners. Restore as a superuser, or set owners to false.",
-    ),
+    "must be able to SET ROLE": _NOT_THEIRS,
+    "must be member of role": _NOT_THEIRS,
 }  # fmt: skip
 
 _MADE = re.compile(r"CREATE ROLE (.+);")

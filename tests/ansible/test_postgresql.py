@@ -36,7 +36,9 @@ def test_with_a_user_or_a_host_nobody_becomes_another_account() -> None:
     assert secrets == {"PGPASS": "*:*:*:*:x\n"}
 
 
-@pytest.mark.parametrize("wrong", [{"port": -1}, {"port": 65536}, {"account": "a b"}, {"account": "~x; id"}, {"host": "a\0"}])
+@pytest.mark.parametrize(
+    "wrong", [{"port": -1}, {"port": 65536}, {"account": "a b"}, {"account": "~x; id"}, {"host": "a\0"}]
+)
 def test_what_cannot_be_a_server_is_refused(wrong: dict[str, Any]) -> None:
     with refused("bad_arguments"):
         postgresql.reached({**NOBODY, **wrong})
@@ -197,7 +199,7 @@ def test_roles_that_are_missing_are_made_and_others_left_alone() -> None:
         "ALTER ROLE app WITH NOSUPERUSER LOGIN PASSWORD 'SCRAM-SHA-256$4096:x==$y=:z=';\n"
         'CREATE ROLE "we; ird ""x"" y";\n'
         'ALTER ROLE "we; ird ""x"" y" WITH NOLOGIN;\n'
-        "COMMENT ON ROLE \"we; ird \"\"x\"\" y\" IS 'it''s of two lines;\nALTER ROLE postgres WITH NOSUPERUSER;';\n"
+        'COMMENT ON ROLE "we; ird ""x"" y" IS \'it\'\'s of two lines;\nALTER ROLE postgres WITH NOSUPERUSER;\';\n'
         "ALTER ROLE app SET search_path TO 'a', 'b';\n"
         'GRANT "we; ird ""x"" y" TO app WITH ADMIN OPTION;\n'
         "GRANT pg_monitor TO app WITH INHERIT TRUE;\n"

@@ -41,7 +41,9 @@ class Cluster:
 
     def _control(self, *words: str) -> None:
         # Its output goes to a file: the server keeps what it inherits open, and a pipe would never end.
-        script = 'pg_ctlcluster "$@" > /tmp/pg_ctlcluster 2>&1 || { cat /tmp/pg_ctlcluster /var/log/postgresql/*; exit 1; }'
+        script = (
+            'pg_ctlcluster "$@" > /tmp/pg_ctlcluster 2>&1 || { cat /tmp/pg_ctlcluster /var/log/postgresql/*; exit 1; }'
+        )
         self.host.run(["sh", "-c", script, "sh", self.version, "main", *words])
 
     def sql(self, text: str, database: str = "postgres") -> str:
@@ -66,7 +68,9 @@ class Cluster:
 
     def databases(self) -> list[str]:
         """Names of all that are no templates, but for `postgres`."""
-        listed = self.sql("select encode(datname::text::bytea, 'hex') from pg_database where not datistemplate order by 1")
+        listed = self.sql(
+            "select encode(datname::text::bytea, 'hex') from pg_database where not datistemplate order by 1"
+        )
         names = [bytes.fromhex(line).decode() for line in listed.split()]
         return sorted(name for name in names if name != "postgres")
 
