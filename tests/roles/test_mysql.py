@@ -177,8 +177,9 @@ def test_an_account_that_cannot_see_everything_is_refused_with_the_grant_that_it
     mysql.sql("CREATE DATABASE hidden; CREATE TABLE hidden.t (i INT)")
     mysql.sql(
         "CREATE USER classic@localhost IDENTIFIED BY 'x'; GRANT LOCK TABLES, SELECT ON *.* TO classic@localhost;"
-        "CREATE USER `two``s`@localhost IDENTIFIED BY 'x'; GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON shop.* TO "
-        "`two``s`@localhost;GRANT SHOW DATABASES ON *.* TO `two``s`@localhost; GRANT EXECUTE ON shop.* TO `two``s`@localhost"
+        "CREATE USER `two``s`@localhost IDENTIFIED BY 'x';"
+        "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, EXECUTE ON shop.* TO `two``s`@localhost;"
+        "GRANT SHOW DATABASES ON *.* TO `two``s`@localhost"
     )
     classic, narrow = {"user": "classic", "password": "x"}, {"user": "two`s", "password": "x"}
     allowed = {"triggers": False, "events": False, "routines": False}
