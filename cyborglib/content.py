@@ -241,7 +241,7 @@ def role(
     else:
         entry, checked = RESTORE, check_restore(type, variables, policy_vars, roles_path)
     hidden = {name for name, option in specs(type, roles_path, entry).items() if option.secret}
-    secrets = {name: Secret(value) for name, value in role_variables(type, checked, hidden).items()}
+    secrets = {name: Secret(str(value)) for name, value in role_variables(type, checked, hidden).items()}
     return role_name(type, roles_path), role_variables(type, checked, checked.keys() - hidden), secrets
 
 
@@ -352,8 +352,8 @@ def _option(name: str, entry: Any, where: str) -> Option:
     texts = description if isinstance(description, list) else [description]
     if not all(isinstance(text, str) for text in texts):
         raise Invalid(f"{where} has a 'description' that is no text; quote what holds a colon and a blank")
-    if entry.get("no_log") and kind != "str":
-        raise Invalid(f"{where} is secret (no_log) and of the type {kind!r}; a secret is a 'str'")
+    if entry.get("no_log") and kind not in ("str", "int", "float"):
+        raise Invalid(f"{where} is secret (no_log) and of the type {kind!r}; a secret is one text or number")
     if entry.get("required") and entry.get("default") is not None:
         raise Invalid(f"{where} is required and has a default; it can be one of these only")
     try:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+import attrs
 
 from ..errors import ErrorCode
 from ..kinds import Refused, Role, Work
 from ..model import Archive, JobKind, Settings
 from ..store import Claim, ReadShelf, Store
-
-T = TypeVar("T")
 
 #: Jobs that a switched-off client or repository stops. A restore is asked for by a person, who may need just that.
 _STOPPED = frozenset(JobKind) - {JobKind.RESTORE}
@@ -64,20 +64,30 @@ class Loading:
         return sum(one.original_bytes for one in together)
 
 
+class Kept(attrs.AttrsInstance, Protocol):
+    """What a shelf holds."""
+
+    @property
+    def id(self) -> int | None: ...
+
+
+T = TypeVar("T", bound=Kept)
+
+
 class Few(Generic[T]):
     """Some values of a shelf, read together when the first is asked for."""
 
     def __init__(self, shelf: ReadShelf[T], ids: Iterable[int | None]) -> None:
         self._shelf = shelf
         self._ids = {one for one in ids if one is not None}
-        self._found: dict[int, T] | None = None
+        self._found: dict[int | None, T] | None = None
 
     def get(self, id: int | None) -> T | None:
         """A value; None for None. One that is not there, or cannot be read, is asked for anew, which says why."""
         if id is None:
             return None
         if self._found is None:
-            self._found = {value.id: value for value in self._shelf.many(self._ids)}  # type: ignore[attr-defined]
+            self._found = {value.id: value for value in self._shelf.many(self._ids)}
         return self._found[id] if id in self._found else self._shelf.get(id)
 
 

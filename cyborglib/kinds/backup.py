@@ -86,7 +86,7 @@ def assign(work: Work) -> Assignment:
     refuse_unready(work, host)
     role, variables, hidden = work.role(policy.type, job.extra_vars)
     hooks = {name: Secret(text) for name, text in (("prehook", policy.prehook), ("posthook", policy.posthook)) if text}
-    secrets = become_secrets(host) | passphrases(vault) | hooks | dict(hidden)
+    secrets = dict(hidden) | become_secrets(host) | passphrases(vault) | hooks
     return Assignment(
         playbook="backup",
         run_variables={"cyborg_role": role},

@@ -31,7 +31,7 @@ def destination(job_id: int, given: str | None, *, on_client: bool, here: str) -
     if given:
         return given
     # The extraction makes it, for its user alone, and refuses one that is there.
-    return f"/var/tmp/cyborg-restore-{job_id}" if on_client else f"{here}/restore-{job_id}"  # noqa: S108
+    return f"/var/tmp/cyborg-restore-{job_id}" if on_client else f"{here}/restore-{job_id}"  # noqa: S108 - as said
 
 
 def assign(work: Work) -> Assignment:
@@ -122,7 +122,7 @@ def _role(work: Work, options: Mapping[str, Any]) -> _Role:
     given = Variables(options["load"])
     role, variables, secrets = work.role(policy.type, given, inherited(policy, archive, work.client))
     return _Role(
-        {"cyborg_role": role, "cyborg_tasks": "restore"},
+        {"cyborg_restore_role": role},
         {**variables, "borg_part": archive.part, "cyborg_restored_by": work.job.id},
         dict(secrets),
     )

@@ -98,10 +98,10 @@ def test_a_full_disk_at_either_end(fleet: Fleet) -> None:
     fleet.client("web1")
     fleet.repository(tmpfs_vault="24m")
     [small] = fleet.run(piped(fleet, "seq 1000"))
-    job = fails(fleet, piped(fleet, "head -c 60000000 /dev/urandom", "big", compression="none"), "vault_full")
-    assert "full" in str(job.error)
     fleet.hosts["web1"].run(["sh", "-c", "mkdir /root/tiny && mount -t tmpfs -o size=1m tiny /root/tiny"])
     job = fails(fleet, piped(fleet, "seq 10; seq 1000000 > /root/tiny/x", "own"), "client_full")
+    job = fails(fleet, piped(fleet, "head -c 60000000 /dev/urandom", "big", compression="none"), "vault_full")
+    assert "full" in str(job.error)
     # What was there before is whole.
     done = fleet.restore(fleet.only(small), destination=fleet.folder / "small")
     assert done.status == "successful"
@@ -113,9 +113,10 @@ def test_each_client_has_variables_of_its_own(fleet: Fleet) -> None:
     own = {one: {"command": "hostname"}, two: {"command": "echo second", "file": "b"}}
     policy = cy.Policy("export", type="piped", repository=vault, clients=[one, two], client_extra_vars=own, retries=0)
     added = fleet.cyborg.policies.add(policy)
-    jobs = fleet.run(added)
-    sizes = {job.client_name: job.stats.original_bytes for job in jobs}
-    assert sizes == {"web1": len("web1\n"), "web2": len("second\n")}
+    for job in fleet.run(added):
+        assert fleet.restore(fleet.only(job), destination=fleet.folder / job.client_name).status == "successful"
+    assert (fleet.folder / "web1/stream").read_text() == "web1\n"
+    assert (fleet.folder / "web2/b").read_text() == "second\n"
     with pytest.raises(cy.Invalid, match=r"takes no 'comand' \(did you mean 'command'\?\)"):
         fleet.cyborg.policies.replace(attrs.evolve(added, client_extra_vars={one: {"comand": "x"}}))
     with pytest.raises(cy.Invalid, match="needs 'command'"):

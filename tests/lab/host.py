@@ -82,7 +82,7 @@ class Host:
 
     def _authorize(self, home: Path, uid: int) -> None:
         folder = home / ".ssh"
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700, exist_ok=True)  # with libvirt there is one
         (folder / "authorized_keys").write_text(self.lab.public_key + "\n")
         for path in (folder, folder / "authorized_keys"):
             os.chown(path, uid, uid)

@@ -5,7 +5,8 @@ base       Debian 12, minimal, with sshd and Python, without Borg; holds a small
 borg-1.2   base and Debian's Borg 1.2.4.
 borg-1.4   /opt/borg-1.4, Borg 1.4.5 built from PyPI for that Python, and /usr/local/bin/borg.
 databases  borg-1.2, MariaDB, PostgreSQL and Redis, none of them started.
-hypervisor borg-1.2, libvirt and QEMU, not started.
+hypervisor borg-1.2, libvirt and QEMU, not started; above it lies
+guest      what a guest of a hypervisor boots from (guest.py).
 
 A layer's folder is named after what it is made of; another recipe is another folder. Each is built under a
 lock and renamed into place when complete, so several test sessions can ask for it at the same time.
@@ -22,6 +23,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests.lab import guest
 from tests.lab.machine import LabError, call, environment, locked, remove_tree, require
 
 SUITE = "bookworm"
@@ -81,7 +83,8 @@ def lower(borg: str | None, servers: str | None = None) -> list[Path]:
     """
     if servers is not None:
         with_servers = _layer(servers, [_borg_layer().name, *SERVERS[servers]], functools.partial(_servers, servers))
-        return [with_servers] if borg != "1.4" else [lower("1.4")[0], with_servers]
+        layers = [_guest(), with_servers] if servers == "hypervisor" else [with_servers]
+        return layers if borg != "1.4" else [lower("1.4")[0], *layers]
     if borg is None:
         return [base()]
     if borg == "1.2":
@@ -93,6 +96,11 @@ def lower(borg: str | None, servers: str | None = None) -> list[Path]:
 
 def _borg_layer() -> Path:
     return _layer("borg-1.2", [base().name], _borg_1_2)
+
+
+def _guest() -> Path:
+    recipe = [base().name, inspect.getsource(guest)]
+    return _layer("guest", recipe, _build_guest)
 
 
 def base() -> Path:
@@ -206,6 +214,22 @@ def _servers(name: str, layer: Path) -> None:
     own.write_text(kept)
     no_start.unlink()
     inside(layer, ["apt-get", "-q", "update"])
+
+
+def _build_guest(layer: Path) -> None:
+    work = layer.with_suffix(".build")
+    remove_tree(work)
+    try:
+        _copy(base(), work)
+        (work / "etc/apt/sources.list").write_text(f"deb {mirror()} {SUITE} main\n")
+        inside(work, ["apt-get", "-q", "update"], _proxies())
+        install = ["apt-get", "-q", "-y", "install"]
+        inside(work, [*install, *guest.PACKAGES], _proxies())
+        inside(work, ["apt-get", "clean"])
+        inside(work, [*install, "--download-only", guest.KERNEL], _proxies())
+        guest.build(layer, inside, work)
+    finally:
+        remove_tree(work)
 
 
 def _borg_1_4(layer: Path) -> None:

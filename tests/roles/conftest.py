@@ -60,7 +60,7 @@ class Plain:
     ) -> subprocess.CompletedProcess[str]:
         """Bring the last archive back by the role of its policy type."""
         values = {"borg_archive": self.archive, **_unsafe(shared or {}), **_role(type, variables)}
-        arguments = ("-e", "cyborg_tasks=restore", *arguments)
+        arguments = ("-e", f"cyborg_restore_role=cyborg.backup.policy_{type}", *arguments)
         return self._play(type, {"web1.example.org": values}, *arguments, playbook="restore")
 
     def each(self, type: str, cases: list[dict[str, Any]]) -> list[str]:

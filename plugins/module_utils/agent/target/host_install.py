@@ -16,12 +16,27 @@ from .host_tools import find_program, last_line, plain_environment
 PATIENCE = 300
 
 PACKAGES = {
-    "apt-get": {"borg": "borgbackup", "ssh": "openssh-client", "ssh-keygen": "openssh-client"},
-    "dnf": {"borg": "borgbackup", "ssh": "openssh-clients", "ssh-keygen": "openssh"},
-    "zypper": {"borg": "borgbackup", "ssh": "openssh-clients", "ssh-keygen": "openssh-common"},
-    "pacman": {"borg": "borg", "ssh": "openssh", "ssh-keygen": "openssh"},
-    "apk": {"borg": "borgbackup", "ssh": "openssh-client", "ssh-keygen": "openssh-keygen"},
-}
+    "apt-get": {
+        "borg": "borgbackup", "ssh": "openssh-client", "ssh-keygen": "openssh-client",
+        "virsh": "libvirt-clients", "qemu-img": "qemu-utils", "qemu-nbd": "qemu-utils",
+    },
+    "dnf": {
+        "borg": "borgbackup", "ssh": "openssh-clients", "ssh-keygen": "openssh",
+        "virsh": "libvirt-client", "qemu-img": "qemu-img", "qemu-nbd": "qemu-img",
+    },
+    "zypper": {
+        "borg": "borgbackup", "ssh": "openssh-clients", "ssh-keygen": "openssh-common",
+        "virsh": "libvirt-client", "qemu-img": "qemu-img", "qemu-nbd": "qemu-tools",
+    },
+    "pacman": {
+        "borg": "borg", "ssh": "openssh", "ssh-keygen": "openssh",
+        "virsh": "libvirt", "qemu-img": "qemu-img", "qemu-nbd": "qemu-img",
+    },
+    "apk": {
+        "borg": "borgbackup", "ssh": "openssh-client", "ssh-keygen": "openssh-keygen",
+        "virsh": "libvirt-client", "qemu-img": "qemu-img", "qemu-nbd": "qemu-img",
+    },
+}  # fmt: skip
 
 #: What each says when somebody else is at work with it; apk and the newer apt wait by themselves.
 BUSY = (
