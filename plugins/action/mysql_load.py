@@ -52,7 +52,11 @@ SAYS = {
         "The archive holds views, triggers, routines or events of other accounts (DEFINER), and the account may not "
         "make such. Restore as an administrator, or grant it SET USER (MySQL: SET_USER_ID).",
     ),
-    "ERROR 1044": ("grants_missing", "The account may not make or fill this database. Restore as an administrator."),
+    "ERROR 1044": (
+        "grants_missing",
+        "The account may not make or fill this database. Restore as an administrator: with another user and password, "
+        "or with empty ones as the login itself.",
+    ),
     "ERROR 1142": ("grants_missing", "The account may not make all of the archive. Restore as an administrator."),
     "ERROR 1273": (
         "load_failed",
