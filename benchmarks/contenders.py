@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
@@ -51,7 +52,7 @@ class Contender(Protocol):
         """Give everything back."""
 
 
-class OverSsh:
+class OverSsh(ABC):
     """What is common to the two that are a command on each host, started by ssh on all at once."""
 
     name = "?"
@@ -102,9 +103,9 @@ class OverSsh:
     def _rsh(self) -> str:
         return f"ssh -o BatchMode=yes -i /root/.ssh/{self._account}"
 
+    @abstractmethod
     def command(self, host: Host) -> str:
         """What the host's shell is to run."""
-        raise NotImplementedError
 
     def begin(self, warm: bool) -> None:
         self._warm = warm

@@ -17,7 +17,7 @@ from statistics import median
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.yard import surroundings  # noqa: E402
+from benchmarks.yard import surroundings  # noqa: E402 - found by the path just set
 
 #: What is measured; `Cyborg` is loaded when it is first asked for.
 PROGRAMS = {

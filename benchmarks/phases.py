@@ -85,6 +85,7 @@ def watch(clock: Clock) -> None:
         clock.seen(str(found.get("event")))
         event(self, found)
 
+    # Put over methods on purpose: the library has no place for a clock.
     AnsiblePlaybook.play = told  # type: ignore[method-assign]
     Work._event = happened  # type: ignore[method-assign]
 

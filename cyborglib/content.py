@@ -12,25 +12,30 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .errors import Invalid, NotFound
-from .model import Variables
+from .model import Policy, Variables
 from .model.variables import as_variables
 from .optionvalues import TYPES, check_value
+from .secret import Secret
 
 __all__ = [
     "COLLECTION",
     "Option",
     "check_extra_vars",
+    "check_policy",
+    "check_restore",
     "collections_path",
+    "loads",
     "playbook_path",
     "policy_types",
+    "role",
     "role_name",
     "role_variables",
     "roles",
@@ -41,6 +46,14 @@ COLLECTION = "cyborg.backup"
 
 #: Folders that hold roles, as in Ansible's `roles_path`; of two roles with one name the first is taken.
 RolesPath = Sequence[str | Path]
+#: Entry points of a policy type's role.
+BACKUP, RESTORE = "main", "restore"
+#: Options by name, and the spec for Ansible's validator with those names.
+Specs = tuple[Mapping[str, "Option"], Mapping[str, Any]]
+#: The variable of the type `vm` that the library fills with what each client is called on its hypervisor.
+MACHINE = "policy_vm_name"
+#: Of an entry point that a role does not have.
+NOTHING: Specs = (MappingProxyType({}), MappingProxyType({}))
 
 _ROLE = re.compile(r"policy_([a-z][a-z0-9_]*)")
 # C(code), V(value), O(option) … of Ansible's documentation.
@@ -121,49 +134,119 @@ def role_name(type: str, roles_path: RolesPath = ()) -> str:
     return f"{COLLECTION}.policy_{type}" if ours else f"policy_{type}"
 
 
-def specs(type: str, roles_path: RolesPath = ()) -> Mapping[str, Option]:
-    """What a policy type takes, in the order of its argument specs.
+def specs(type: str, roles_path: RolesPath = (), entry: str = BACKUP) -> Mapping[str, Option]:
+    """What a policy type takes for its backups (or, with the entry point `restore`, to bring them back), in the order
+    of its argument specs.
 
     Raises `Invalid` for a type that is not on offer, and for specs that cannot be read, naming their file.
     """
-    return _specs(type, roles_path)[0]
+    return _specs(type, roles_path, entry)[0]
 
 
-def check_extra_vars(type: str, variables: Mapping[str, Any], roles_path: RolesPath = ()) -> Variables:
+def loads(type: str, roles_path: RolesPath = ()) -> bool:
+    """True if what a policy type makes is brought back by its own role: it has an entry point `restore`."""
+    return _specs(type, roles_path, RESTORE) is not NOTHING
+
+
+def check_extra_vars(
+    type: str,
+    variables: Mapping[str, Any],
+    roles_path: RolesPath = (),
+    entry: str = BACKUP,
+    *,
+    whole: bool = True,
+) -> Variables:
     """The variables as the role of a policy type takes them, checked against its argument specs.
 
     Ansible's own validator judges, after stricter rules of ours: nothing is read into a text that is not there. A
     text where a list is meant is a list of one, and is never split at commas. A path is absolute, and neither `~` nor
     `$` means anything in it. What is None is left out, so that the role's default holds. Secrets are not shown.
 
-    Raises `Invalid` for names that the role does not declare, for missing ones, and for values it does not take.
+    Raises `Invalid` for names that the role does not declare, for missing ones (if they are to be `whole`), and for
+    values it does not take.
     """
-    options, argument_spec = _specs(type, roles_path)
+    options, argument_spec = _specs(type, roles_path, entry)
+    whose = f"a policy of type {type!r}" if entry == BACKUP else f"the restore of what a policy of type {type!r} made"
     given = {name: value for name, value in as_variables(variables).plain().items() if value is not None}
     for name in given:
         if name not in options:
             bare = name.removeprefix(f"policy_{type}_")
             hint = f" (here it is called {bare!r})" if bare in options else _nearest(name, options)
-            raise Invalid(
-                f"a policy of type {type!r} takes no {name!r}{hint}. It takes: {', '.join(options) or 'nothing'}"
-            )
+            raise Invalid(f"{whose} takes no {name!r}{hint}. It takes: {', '.join(options) or 'nothing'}")
     for name, value in given.items():
         option = options[name]
         given[name] = check_value(name, value, option.type, option.elements, secret=option.secret)
     for name, option in options.items():
-        if option.required and given.get(name) in (None, "", [], {}):
+        if whole and option.required and given.get(name) in (None, "", [], {}):
             what = " ".join(option.description[:1])
-            raise Invalid(f"a policy of type {type!r} needs {name!r} in its extra_vars{': ' if what else ''}{what}")
-    return Variables(_validated(type, given, options, argument_spec))
+            place = "extra_vars" if entry == BACKUP else "options"
+            raise Invalid(f"{whose} needs {name!r} in its {place}{': ' if what else ''}{what}")
+    if not whole:
+        argument_spec = {name: {**spec, "required": False} for name, spec in argument_spec.items()}
+    return Variables(_validated(whose, given, options, argument_spec))
 
 
-def role_variables(type: str, extra_vars: Mapping[str, Any]) -> dict[str, Any]:
-    """Checked `extra_vars` as the role's variables: `exclude` of a config policy is `policy_config_exclude`."""
-    return {f"policy_{type}_{name}": value for name, value in as_variables(extra_vars).plain().items()}
+def check_policy(policy: Policy, roles_path: RolesPath = ()) -> Policy:
+    """A policy whose variables are checked, for all of its clients and for those that have some of their own.
+
+    What a type must be given may be missing in `extra_vars` only if each client has it. Raises `Invalid`.
+    """
+    kind, own = policy.type, policy.client_extra_vars
+    whole = not policy.clients or any(client not in own for client in policy.clients)
+    shared = check_extra_vars(kind, policy.extra_vars, roles_path, whole=whole)
+    each = {client: check_extra_vars(kind, values, roles_path, whole=False) for client, values in own.items()}
+    checked = evolve(policy, extra_vars=shared, client_extra_vars=each)
+    for client in each:
+        check_extra_vars(kind, checked.variables_for(client), roles_path)
+    return checked
+
+
+def check_restore(
+    type: str, options: Mapping[str, Any], policy_vars: Mapping[str, Any], roles_path: RolesPath = ()
+) -> Variables:
+    """The options of a restore, with what the policy says where its own type has an option of that name.
+
+    Only an option of the entry point `restore` that has no default is taken from there: how a server is reached is the
+    same both ways, what is asked for is not. Raises `Invalid` as `check_extra_vars` does.
+    """
+    known, makes = specs(type, roles_path, RESTORE), specs(type, roles_path)
+    same = {
+        name: policy_vars[name]
+        for name, option in known.items()
+        if option.default is None and name in makes and name in policy_vars
+    }
+    return check_extra_vars(type, {**same, **as_variables(options)}, roles_path, RESTORE)
+
+
+def role_variables(type: str, extra_vars: Mapping[str, Any], names: Collection[str] | None = None) -> dict[str, Any]:
+    """Checked `extra_vars` (or some of them) as the role's: `exclude` of a config policy is `policy_config_exclude`."""
+    values = as_variables(extra_vars).plain().items()
+    return {f"policy_{type}_{name}": value for name, value in values if names is None or name in names}
+
+
+def role(
+    type: str,
+    variables: Mapping[str, Any],
+    policy_vars: Mapping[str, Any] | None = None,
+    *,
+    roles_path: RolesPath = (),
+) -> tuple[str, Mapping[str, Any], Mapping[str, Secret]]:
+    """The role of a policy type, its variables, and those of them that are secrets.
+
+    `policy_vars` are given for a restore, whose options are `variables`. All is checked once more, as the policy may be
+    of another type by now.
+    """
+    if policy_vars is None:
+        entry, checked = BACKUP, check_extra_vars(type, variables, roles_path)
+    else:
+        entry, checked = RESTORE, check_restore(type, variables, policy_vars, roles_path)
+    hidden = {name for name, option in specs(type, roles_path, entry).items() if option.secret}
+    secrets = {name: Secret(str(value)) for name, value in role_variables(type, checked, hidden).items()}
+    return role_name(type, roles_path), role_variables(type, checked, checked.keys() - hidden), secrets
 
 
 def _validated(
-    type: str, given: dict[str, Any], options: Mapping[str, Option], argument_spec: Mapping[str, Any]
+    whose: str, given: dict[str, Any], options: Mapping[str, Option], argument_spec: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What Ansible's validator makes of the values. Raises `Invalid` with all that it has to say."""
     from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -174,7 +257,7 @@ def _validated(
         said = "; ".join(result.error_messages)
         if any(name in given and str(given[name]) in said for name in hidden):
             said = f"one of {', '.join(hidden)} has a value that is not taken (not shown here, as it is secret)"
-        raise Invalid(f"the extra_vars of a policy of type {type!r} cannot be used: {said}")
+        raise Invalid(f"what {whose} is given cannot be used: {said}")
     return {name: result.validated_parameters[name] for name in given}
 
 
@@ -210,7 +293,7 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def _specs(type: str, roles_path: RolesPath) -> tuple[Mapping[str, Option], Mapping[str, Any]]:
+def _specs(type: str, roles_path: RolesPath, entry: str) -> Specs:
     role = _role(type, roles_path)
     names = ("argument_specs.yml", "argument_specs.yaml", "main.yml", "main.yaml")
     path = next((role / "meta" / name for name in names if (role / "meta" / name).is_file()), None)
@@ -220,11 +303,11 @@ def _specs(type: str, roles_path: RolesPath) -> tuple[Mapping[str, Option], Mapp
             "write one (docs/roles.md shows how), with an empty 'options' if it takes nothing"
         )
     state = path.stat()
-    return _read_specs(type, path, state.st_mtime_ns, state.st_size)
+    return _read_specs(type, path, entry, state.st_mtime_ns, state.st_size)
 
 
 @functools.lru_cache(maxsize=64)  # by the file's state: launching for a thousand clients reads it once
-def _read_specs(type: str, path: Path, _changed: int, _size: int) -> tuple[Mapping[str, Option], Mapping[str, Any]]:
+def _read_specs(type: str, path: Path, point: str, _changed: int, _size: int) -> Specs:
     """The options by name, and the spec for Ansible's validator with those names. Raises `Invalid`."""
     import yaml
 
@@ -233,15 +316,18 @@ def _read_specs(type: str, path: Path, _changed: int, _size: int) -> tuple[Mappi
     except (yaml.YAMLError, OSError) as error:
         raise Invalid(f"the argument specs {path} cannot be read: {' '.join(str(error).split())}") from error
     entries: Any = data
-    for key in ("argument_specs", "main"):
+    for key in ("argument_specs", point):
+        if key == RESTORE and isinstance(entries, Mapping) and key not in entries:
+            return NOTHING
         entries = entries.get(key) if isinstance(entries, Mapping) else None
     entries = entries.get("options", {}) if isinstance(entries, Mapping) else entries
     if not isinstance(entries, Mapping):
-        raise Invalid(f"the argument specs {path} have no mapping argument_specs.main.options; docs/roles.md shows one")
+        place = f"argument_specs.{point}.options"
+        raise Invalid(f"the argument specs {path} have no mapping {place}; docs/roles.md shows one")
     prefix = f"policy_{type}_"
     options: dict[str, Option] = {}
     for variable, entry in entries.items():
-        if isinstance(variable, str) and variable.startswith("borg_"):
+        if isinstance(variable, str) and (variable.startswith("borg_") or variable == MACHINE):
             continue  # what all policy roles share, and no policy sets
         if not isinstance(variable, str) or not re.fullmatch(re.escape(prefix) + "[a-z][a-z0-9_]*", variable):
             raise Invalid(f"the argument specs {path} declare {variable!r}; the name of an option begins with {prefix}")
@@ -266,6 +352,8 @@ def _option(name: str, entry: Any, where: str) -> Option:
     texts = description if isinstance(description, list) else [description]
     if not all(isinstance(text, str) for text in texts):
         raise Invalid(f"{where} has a 'description' that is no text; quote what holds a colon and a blank")
+    if entry.get("no_log") and kind not in ("str", "int", "float"):
+        raise Invalid(f"{where} is secret (no_log) and of the type {kind!r}; a secret is one text or number")
     if entry.get("required") and entry.get("default") is not None:
         raise Invalid(f"{where} is required and has a default; it can be one of these only")
     try:

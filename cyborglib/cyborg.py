@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -16,22 +14,18 @@ import platformdirs
 from attrs import evolve
 from sqlalchemy import Engine as Database
 
-from . import content, invitations, kit, launching, restoring
+from . import content, given, invitations, kit, launching, machines, restoring
 from .engine import Engine
 from .engine.recording import told
-from .errors import Invalid, StoreError, TimedOut
+from .errors import Invalid, StoreError
 from .events import E, Events, JobQueued, KitOutdated
 from .executor import Executor
 from .invitations import Invitation
 from .model import Archive, Client, Job, JobKind, Policy, Repository, Schedule, Settings, Variables, Vault
-from .model.client import as_key_line, check_key_line
-from .model.fields import as_utc, shown
+from .model.fields import as_utc
 from .secret import Secret
 from .store import Queued, ReadOnly, ReadShelf, Shelf, Store
 from .timetable import Timetable
-
-#: Seconds between two looks at the store for jobs that others work.
-WATCH = 0.5
 
 
 def _now() -> datetime:
@@ -79,7 +73,7 @@ class Cyborg:
             self._new_executor,
             clock=self._clock,
             state_dir=str(self._state_dir),
-            role=self._role,
+            role=partial(content.role, roles_path=self._roles_path),
         )
         #: The hosts to back up.
         self.clients: Shelf[Client] = self._store.clients
@@ -153,8 +147,7 @@ class Cyborg:
         `update` brings Borg on a client to the newest its packages offer.
         """
         store = self._store
-        if not isinstance(update, bool):
-            raise Invalid(f"update must be True or False, not {shown(update)}")
+        given.truth("update", update)
         if isinstance(what, Client):
             client = store.clients.get(what.id if what.id is not None else what.hostname)
             return list(self._queued(lambda: launching.prepare_client(store, client, update=update)))
@@ -184,6 +177,10 @@ class Cyborg:
         matches nothing fails the job. `dry_run` lists in the job's output. `options`: `numeric_ids`, `force` (from a
         suspect vault), `special` (keep set-id bits, capabilities and devices in files for another client).
 
+        What a database, a machine or a command was backed up from goes back by its policy type, if it goes to a
+        client and no destination is given: into a new database, a new machine, a command; docs/policy-options.md says
+        what `options` each type takes. With a destination, or to the controller, it is the file that was archived.
+
         Raises `Invalid`, `NotFound`.
         """
         planned = restoring.plan(
@@ -195,6 +192,7 @@ class Cyborg:
             overwrite=overwrite,
             options=options,
             dry_run=dry_run,
+            roles_path=self._roles_path,
         )
         return self._queued(lambda: self._store.jobs.queue([planned]))[0]
 
@@ -204,7 +202,7 @@ class Cyborg:
         What is there becomes confirmed; if anything of ours is missing or was replaced, the job fails with
         `archives_vanished` and the vault is suspect.
         """
-        found = self._store.repositories.get(_key(repository, Repository))
+        found = self._store.repositories.get(given.key(repository, Repository))
         return list(self._queued(lambda: launching.catalog(self._store, found)))
 
     def relaunch(self, job: Job | int) -> list[Job]:
@@ -212,7 +210,7 @@ class Cyborg:
 
         Raises `Invalid` for a job that has not ended.
         """
-        old = self._store.jobs.get(_key(job, Job))
+        old = self._store.jobs.get(given.key(job, Job))
         if not old.finished:
             raise Invalid(f"job {old.id} has not ended yet ({old.status}); cancel it first, or wait for it")
         if old.kind is JobKind.BACKUP and old.policy is not None and old.client is not None:
@@ -227,7 +225,7 @@ class Cyborg:
 
         Raises `InvalidTransition` for one that has ended.
         """
-        number = self._store.jobs.get(_key(job, Job)).id or 0
+        number = self._store.jobs.get(given.key(job, Job)).id or 0
         with self._engine.committing() as events:
             events.extend(told(self._store.jobs.cancel(number)))
         self._engine.cancel(number)
@@ -241,11 +239,10 @@ class Cyborg:
         (archives with `missing_at`): later listings go on warning of it, but make the vault suspect for
         further losses only. So bring back first what can be brought back, and see that `catalog` succeeds.
         """
-        if not isinstance(ready, bool):
-            raise Invalid(f"ready must be True or False, not {shown(ready)}")
+        given.truth("ready", ready)
         if isinstance(what, Vault):
             changes: dict[str, Any] = {"ready": ready, **({"suspect": ""} if ready else {})}
-            return self._store.vaults.observe(_key(what, Vault), **changes)
+            return self._store.vaults.observe(given.key(what, Vault), **changes)
         return self._observe(what, ready=ready)
 
     def trust(self, what: Client | Repository, fingerprint: str | None = None) -> Client | Repository:
@@ -256,15 +253,11 @@ class Cyborg:
         it is the new key itself, "ssh-ed25519 AAAA…". Without one, the next connection takes the key from the
         user's known_hosts, or from the network if the setting `first_contact` is "accept".
         """
-        line = "" if fingerprint is None else as_key_line(fingerprint)
-        if fingerprint is not None and not line:
-            raise Invalid("the fingerprint is empty; leave it out to forget the key that is pinned")
-        check_key_line(None, None, line)
-        return self._observe(what, host_key=line)
+        return self._observe(what, host_key=given.host_key(fingerprint))
 
     def invite(self, what: Client | Repository) -> Invitation:
         """A one-time token with which a preparation run by hand may say that the object is ready."""
-        _only(what, Client, Repository)
+        given.only(what, Client, Repository)
         return invitations.invite(self._store, what, self._clock())
 
     def confirm(self, token: Secret | str) -> Client | Repository:
@@ -350,11 +343,8 @@ class Cyborg:
         """
         with self._engine.verb("finish"):
             told = self._kit_is_fresh()
-            wanted = _keys(jobs)
-            # With a backup goes what follows it; what else waits for a shared preparation is somebody else's.
-            backups = launching.of_kind(self._store.jobs.many(wanted), JobKind.BACKUP)
-            followers = self._store.jobs.with_followers(_keys(backups))
-            left = self._store.jobs.with_needs({*wanted, *followers})
+            wanted = given.keys(jobs)
+            left = launching.all_of(self._store, wanted)
 
             def still() -> set[int]:
                 nonlocal left
@@ -368,18 +358,13 @@ class Cyborg:
     def wait(self, jobs: Iterable[Job | int], timeout: float | None = None) -> list[Job]:
         """Watch until some jobs have ended; gives them as they ended. Works nothing itself. Raises `TimedOut`."""
         with self._engine.verb("wait"):
-            wanted = _keys(jobs)
-            end = time.monotonic() + (math.inf if timeout is None else timeout)
-            while self._store.jobs.left(wanted):
-                if time.monotonic() >= end:
-                    raise TimedOut(f"not all jobs ended within {timeout} s; they go on where they are worked")
-                time.sleep(WATCH)
-                self._engine.may_work("wait")
+            wanted = given.keys(jobs)
+            self._engine.watch(lambda: self._store.jobs.left(wanted), timeout)
             return self._found(wanted)
 
     def output(self, job: Job | int) -> list[str]:
         """The lines that a job said."""
-        return self._store.jobs.output_of(_key(job, Job))
+        return self._store.jobs.output_of(given.key(job, Job))
 
     def close(self) -> None:
         """Give back connections and folders. Nothing at work is canceled: the next engine takes it over."""
@@ -406,16 +391,16 @@ class Cyborg:
         launched_by: str = "call",
     ) -> list[Job]:
         store = self._store
-        found = store.policies.get(_key(policy, Policy))
-        merged = {**found.extra_vars, **Variables(extra_vars)}
-        checked = content.check_extra_vars(found.type, merged, self._roles_path)
-        wanted = [clients] if isinstance(clients, Client | int | str) else clients
-        if wanted is not None and not isinstance(wanted, Iterable):
-            raise Invalid(f"clients must be a list of clients, not {shown(wanted)}")
-        members = None if wanted is None else [store.clients.get(_key(client, Client)) for client in wanted]
+        found = store.policies.get(given.key(policy, Policy))
+        over = Variables(extra_vars)
+
+        def variables(client: Client) -> Variables:
+            return content.check_extra_vars(found.type, {**found.variables_for(client.id), **over}, self._roles_path)
+
+        members = None if clients is None else [store.clients.get(client) for client in given.clients(clients)]
         return self._queued(
             lambda: launching.launch(
-                store, found, members, extra_vars=checked, launched_by=launched_by, now=self._clock()
+                store, found, members, variables=variables, launched_by=launched_by, now=self._clock()
             )
         )
 
@@ -430,10 +415,10 @@ class Cyborg:
 
     def _observe(self, what: Client | Repository, **fields: Any) -> Client | Repository:
         """Write what the library knows of a client or repository. Ids alone do not say which of both is meant."""
-        _only(what, Client, Repository)
+        given.only(what, Client, Repository)
         if isinstance(what, Client):
-            return self._store.clients.observe(_key(what, Client), **fields)
-        return self._store.repositories.observe(_key(what, Repository), **fields)
+            return self._store.clients.observe(given.key(what, Client), **fields)
+        return self._store.repositories.observe(given.key(what, Repository), **fields)
 
     def _found(self, wanted: Sequence[int]) -> list[Job]:
         found = {job.id: job for job in self._store.jobs.many(wanted)}
@@ -442,14 +427,9 @@ class Cyborg:
     def _checked(self, policy: Policy) -> Policy:
         """What the store asks before it takes a policy."""
         launching.check_sharing(self._store, policy)
-        checked = content.check_extra_vars(policy.type, policy.extra_vars, self._roles_path)
-        policy = evolve(policy, extra_vars=checked)
+        machines.check_policy(self._store, policy)
+        policy = content.check_policy(policy, self._roles_path)
         return evolve(policy, next_run=self._timetable.next_of(policy))
-
-    def _role(self, type: str, extra_vars: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-        """The role of a policy type and its variables; checked, as the policy may be of another type by now."""
-        checked = content.check_extra_vars(type, extra_vars, self._roles_path)
-        return content.role_name(type, self._roles_path), content.role_variables(type, checked)
 
     def _new_executor(self) -> Executor:
         if self._given is not None:
@@ -470,31 +450,3 @@ class Cyborg:
                 events.append(KitOutdated(reason=reason))
             self._engine.tell()
         return reason
-
-
-def _key(value: Any, kind: type[Any]) -> Any:
-    """What the shelf of a class is asked for: the id of an object of that class, else an id or name as it is."""
-    if isinstance(value, kind):
-        found: int | None = value.id
-        if found is None:
-            raise Invalid(f"this {kind.__name__.lower()} has no id yet: add it first, and use what `add` gives back")
-        return found
-    # An object of another class must not act on whatever has its id here.
-    if isinstance(value, bool) or not isinstance(value, int if kind is Job else int | str):
-        raise Invalid(f"{shown(value)} is not a {kind.__name__.lower()}: give one, or its id")
-    return value
-
-
-def _keys(jobs: Iterable[Job | int] | Job | int) -> list[int]:
-    """The ids of jobs; of one, where one was given."""
-    if isinstance(jobs, Job | int):
-        jobs = [jobs]
-    if not isinstance(jobs, Iterable):
-        raise Invalid(f"give a list of jobs, not {shown(jobs)}")
-    return [_key(job, Job) for job in jobs]
-
-
-def _only(value: object, *kinds: type[Any]) -> None:
-    if not isinstance(value, kinds):
-        wanted = " or a ".join(kind.__name__.lower() for kind in kinds)
-        raise Invalid(f"{shown(value)} is not a {wanted}: give the object itself, as an id does not say what it is of")

@@ -124,6 +124,11 @@ class ErrorCode(enum.StrEnum):
     PATH_NOT_FOUND = "path_not_found"
     DESTINATION_EXISTS = "destination_exists"
     DUMP_FAILED = "dump_failed"
+    LOAD_FAILED = "load_failed"
+    SERVER_UNREACHABLE = "server_unreachable"
+    SERVER_DENIED = "server_denied"
+    GRANTS_MISSING = "grants_missing"
+    DATABASE_EXISTS = "database_exists"
     HOOK_FAILED = "hook_failed"
     BORG_MISSING = "borg_missing"
     BORG_TOO_OLD = "borg_too_old"
@@ -143,6 +148,7 @@ class ErrorCode(enum.StrEnum):
 #: Another try without a change by a person cannot help.
 PERMANENT = frozenset(ErrorCode) - {
     ErrorCode.UNREACHABLE,
+    ErrorCode.SERVER_UNREACHABLE,
     ErrorCode.LOCK_HELD,
     ErrorCode.LOST,
     ErrorCode.INSTALL_FAILED,

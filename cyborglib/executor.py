@@ -67,6 +67,8 @@ class HostRun:
     variables: Mapping[str, Any] = field(factory=dict)
     #: The secrets it may ask for, by name.
     secrets: tuple[str, ...] = ()
+    #: Those of them that are also variables of the role, and may be asked for each time that one is used.
+    secret_variables: tuple[str, ...] = ()
     others: tuple[Host, ...] = ()
     #: Seconds.
     timeout: int = 24 * 3600
@@ -96,11 +98,15 @@ class ArchiveMade:
     borg_id: str
     stats: Stats
     roots: tuple[tuple[str, str], ...] = ()
+    #: What the archive is of, where one backup makes several: a database's name.
+    part: str = ""
 
 
 @frozen(kw_only=True)
 class Outcome:
     """How a job of a run ended: `error` None means that Borg's own answer met every condition.
+
+    A backup that failed may have made some of its archives: those that are named are whole.
 
     `facts` is what the job found out (a preparation's addresses and versions), typed and bounded by the
     one who records it: it comes from a host, so it is hostile text until it was checked.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from attrs import evolve
 
-from . import planning
+from . import machines, planning
 from .errors import Disabled, Invalid
 from .model import Client, Job, JobKind, Policy, Repository, Variables, Vault
 from .planning import NewJob, Target
@@ -21,12 +21,14 @@ def launch(
     policy: Policy,
     clients: Iterable[Client] | None,
     *,
-    extra_vars: Variables,
+    variables: Callable[[Client], Variables],
     launched_by: str,
     now: datetime,
     due: datetime | None = None,
 ) -> Queued:
     """Queue one backup for each enabled client, with what must go before and after; gives all of them.
+
+    `variables` are the policy's for a client, with those of the launch over them.
 
     A client whose backup of this policy is unfinished gives that job. Raises `Disabled`, and queues
     nothing, if the policy, its schedule, its repository or all of its clients are disabled.
@@ -47,35 +49,48 @@ def launch(
             raise Disabled(
                 f"the policy {policy.name} {what}; nothing was queued. Add one, or enable one, and launch again"
             )
-        targets = [Target(client, vault_of(store, repository, client, now)) for client in enabled]
-        planned = planning.backup(
-            policy, repository, targets, store.settings, extra_vars=extra_vars, launched_by=launched_by, due=due
-        )
+        targets = [target_of(store, policy, repository, client, variables(client), now) for client in enabled]
+        planned = planning.backup(policy, repository, targets, store.settings, launched_by=launched_by, due=due)
         return store.jobs.queue(planned)
 
 
+def target_of(
+    store: Store, policy: Policy, repository: Repository, client: Client, extra_vars: Variables, now: datetime
+) -> Target:
+    """A client of a policy with its vault and, if it is backed up as a virtual machine, its hypervisor."""
+    vault = vault_of(store, repository, client, now)
+    hypervisor = machines.hypervisor_of(store, policy, client)
+    return Target(client, vault, extra_vars, hypervisor, machines.provider(extra_vars) if hypervisor else "")
+
+
 def prepare_client(store: Store, client: Client, *, update: bool, launched_by: str = "call") -> Queued:
-    """Queue the preparation of a client."""
+    """Queue the preparation of a client; and of what it needs as the hypervisor of others."""
     if not client.enabled:
         raise Disabled(f"{client.hostname} is disabled; enable it first")
-    planned = planning.prepare_client(client, store.settings, update=update, launched_by=launched_by)
-    return store.jobs.queue([planned])
+    planned = [planning.prepare_client(client, store.settings, update=update, launched_by=launched_by)]
+    for provider in machines.providers_on(store, client):
+        planned.append(planning.prepare_hypervisor(client, provider, after=[0], launched_by=launched_by))
+    return store.jobs.queue(planned)
 
 
 def prepare_repository(store: Store, repository: Repository, now: datetime) -> Queued:
     """Queue the preparation of each vault of a repository: those that are there, and one a client of its policies."""
     with store.transaction():
         users = store.policies.find(repository=repository.id)
-        wanted = dict.fromkeys(client for policy in users for client in policy.clients)
-        clients = [client for client in map(store.clients.get, wanted) if client.enabled]
-        if not clients:
+        members = [(policy, store.clients.get(client)) for policy in users for client in policy.clients]
+        targets = [
+            target_of(store, policy, repository, client, policy.variables_for(client.id), now)
+            for policy, client in members
+            if client.enabled
+        ]
+        if not targets:
             raise Invalid(
                 f"no policy brings a client to the repository {repository.name} yet, so there is no vault to prepare: "
                 "add a policy with clients first"
             )
         planned: list[NewJob] = []
-        for client in clients:
-            target = Target(client, vault_of(store, repository, client, now))
+        # One for each vault and host that writes to it.
+        for target in {(target.vault.id, target.worker.id): target for target in targets}.values():
             _prepare_vault(store, planned, repository, target, launched_by="call")
         return store.jobs.queue(planned)
 
@@ -97,6 +112,9 @@ def relaunch(store: Store, job: Job) -> Queued:
         client = store.clients.get(job.client) if job.client is not None else None
         if job.kind is JobKind.PREPARE_CLIENT and client is not None:
             return prepare_client(store, client, update=bool(job.options.get("update")), launched_by="relaunch")
+        if job.kind is JobKind.PREPARE_HYPERVISOR and client is not None:
+            provider = str(job.options.get("provider"))
+            return store.jobs.queue([planning.prepare_hypervisor(client, provider, launched_by="relaunch")])
         if job.repository is None or job.vault is None:
             raise Invalid(f"job {job.id} ({job.title}) cannot be launched again")
         repository, vault = store.repositories.get(job.repository), store.vaults.get(job.vault)
@@ -125,8 +143,8 @@ def _prepare_vault(
         raise Disabled(f"the repository {repository.name} is disabled; enable it first")
     settings = store.settings
     needs: list[int] = []
-    if not target.client.ready:
-        planned.append(planning.prepare_client(target.client, settings, launched_by="dependency"))
+    if not target.worker.ready:
+        planned.append(planning.prepare_client(target.worker, settings, launched_by="dependency"))
         needs.append(len(planned) - 1)
     planned.append(planning.prepare_vault(repository, target, after=needs, launched_by=launched_by))
 
@@ -182,6 +200,15 @@ def _check_enabled(store: Store, policy: Policy, repository: Repository) -> None
         off = f"its schedule {schedule.name}"
     if off:
         raise Disabled(f"{policy.name} cannot be launched: {off} is disabled. Enable it first; nothing was queued")
+
+
+def all_of(store: Store, jobs: Iterable[int]) -> set[int]:
+    """The ids of some jobs, of what they wait for, and of what follows the backups among them."""
+    wanted = list(jobs)
+    # What else waits for a shared preparation is somebody else's.
+    backups = of_kind(store.jobs.many(wanted), JobKind.BACKUP)
+    followers = store.jobs.with_followers([job.id for job in backups if job.id is not None])
+    return store.jobs.with_needs({*wanted, *followers})
 
 
 def of_kind(jobs: Iterable[Job], kind: JobKind) -> list[Job]:

@@ -43,10 +43,21 @@ class NewJob:
 
 @frozen
 class Target:
-    """One client of a launch, and the vault its archive goes to."""
+    """One client of a launch, the vault its archive goes to, and what its policy's role is given.
+
+    `hypervisor` is the client on which the backup of a virtual machine is worked, prepared for one `provider`.
+    """
 
     client: Client
     vault: Vault
+    extra_vars: Variables = field(factory=Variables)
+    hypervisor: Client | None = None
+    provider: str = ""
+
+    @property
+    def worker(self) -> Client:
+        """The client that Borg runs on."""
+        return self.hypervisor or self.client
 
 
 def vault_key(vault: Vault, *, alone: bool) -> Key:
@@ -74,14 +85,30 @@ def prepare_client(client: Client, settings: Settings, *, update: bool = False, 
     return NewJob(job, (Key(f"client:{client.id}"),))
 
 
+def prepare_hypervisor(
+    client: Client, provider: str, *, after: Sequence[int] = (), launched_by: str = "call"
+) -> NewJob:
+    """Make a client ready to back up the virtual machines that run on it."""
+    job = Job(
+        kind=JobKind.PREPARE_HYPERVISOR,
+        client=client.id,
+        client_name=client.hostname,
+        options=Variables({"provider": provider}),
+        launched_by=launched_by,
+        attempts=3,
+        timeout=PREPARE_TIMEOUT,
+    )
+    return NewJob(job, (Key(f"client:{client.id}"),), after)
+
+
 def prepare_vault(
     repository: Repository, target: Target, *, after: Sequence[int] = (), launched_by: str = "call"
 ) -> NewJob:
     """Make a vault, with the client's key and the limits on it."""
     job = Job(
         kind=JobKind.PREPARE_REPOSITORY,
-        client=target.client.id,
-        client_name=target.client.hostname,
+        client=target.worker.id,
+        client_name=target.worker.hostname,
         repository=repository.id,
         repository_name=repository.name,
         vault=target.vault.id,
@@ -90,7 +117,7 @@ def prepare_vault(
         timeout=PREPARE_TIMEOUT,
     )
     # Always alone on its client, too: what it finds out is added to what the client may reach.
-    return NewJob(job, (vault_key(target.vault, alone=True), Key(f"client:{target.client.id}")), after)
+    return NewJob(job, (vault_key(target.vault, alone=True), Key(f"client:{target.worker.id}")), after)
 
 
 def backup(
@@ -99,7 +126,6 @@ def backup(
     targets: Sequence[Target],
     settings: Settings,
     *,
-    extra_vars: Variables,
     launched_by: str,
     due: datetime | None = None,
 ) -> list[NewJob]:
@@ -111,12 +137,15 @@ def backup(
     """
     jobs: list[NewJob] = []
     for target in targets:
-        client, vault = target.client, target.vault
+        client, vault, worker = target.client, target.vault, target.worker
         needs: list[int] = []
-        if settings.prepare and not client.ready:
-            needs.append(_add(jobs, prepare_client(client, settings, launched_by="dependency")))
+        if settings.prepare and not worker.ready:
+            needs.append(_add(jobs, prepare_client(worker, settings, launched_by="dependency")))
+        if settings.prepare and target.hypervisor and target.provider not in worker.providers:
+            made = prepare_hypervisor(worker, target.provider, after=needs, launched_by="dependency")
+            needs = [*needs, _add(jobs, made)]
         # A client that is prepared anew may have a new key, which the vault does not know yet.
-        if settings.prepare and not (client.ready and accessible(client, vault)):
+        if settings.prepare and not (worker.ready and accessible(worker, vault)):
             made = prepare_vault(repository, target, after=needs, launched_by="dependency")
             needs = [*needs, _add(jobs, made)]
         job = Job(
@@ -132,9 +161,14 @@ def backup(
             due=due,
             attempts=1 + policy.retries,
             timeout=policy.timeout,
-            extra_vars=extra_vars,
+            extra_vars=target.extra_vars,
+            hypervisor=target.hypervisor.id if target.hypervisor else None,
         )
-        keys = (vault_key(vault, alone=True), *client_keys(client, settings))
+        keys = (
+            vault_key(vault, alone=True),
+            *client_keys(client, settings),
+            *client_keys(target.hypervisor, settings),
+        )
         place = _add(jobs, NewJob(job, keys, needs))
         if settings.catalog:
             jobs.append(evolve(catalog(repository, vault, client, settings, policy), after=(place,)))
@@ -180,6 +214,12 @@ def carried(archive: Archive, repository: Repository, vault: Vault, to: Client |
     if to is not None and to.id == archive.client:
         return False
     return vault.where.local or (to is not None and not repository.managed and vault.id not in to.access)
+
+
+def inherited(policy: Policy, archive: Archive, to: Client | None) -> Variables:
+    """What a policy says of how things are reached there, for bringing back what it made. Elsewhere it says nothing."""
+    here = to is not None and archive.client in (to.id, None)
+    return policy.variables_for(archive.client) if here else Variables()
 
 
 def lent(archive: Archive, vault: Vault, to: Client) -> bool:

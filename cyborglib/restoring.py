@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from . import content, given
 from .errors import Invalid, NotFound
 from .model import Archive, Client, Variables
 from .model.fields import as_texts, shown
-from .planning import NewJob
+from .planning import NewJob, carried, inherited
 from .planning import restore as planned
 from .store import Store
 
@@ -32,24 +33,47 @@ def plan(
     overwrite: bool,
     options: Mapping[str, Any] | None,
     dry_run: bool,
+    roles_path: content.RolesPath = (),
 ) -> NewJob:
     """The job of a restore. Raises `Invalid` for what cannot be done as asked."""
+    paths = as_texts(paths, "paths")
     found = find_archive(store, archive)
     vault = store.vaults.get(found.vault)
     repository = store.repositories.get(vault.repository)
     target = _client(store, to) if to is not None else None
+    ours, theirs = _options(options)
+    policy = store.policies.get(found.policy) if found.policy is not None else None
+    loads = policy is not None and content.loads(policy.type, roles_path)
+    if theirs and not loads:
+        raise Invalid(f"restore takes no option {shown(next(iter(theirs)))} here; known are {', '.join(OPTIONS)}")
+    # A stream goes back by the role that made it, unless only its file is wanted.
+    files = destination is not None or bool(paths)
+    if policy is not None and loads and (theirs or (target is not None and not files)):
+        if files:
+            raise Invalid(
+                "destination and paths are for files: leave them out to have the archive brought back by its policy "
+                "type, or leave out the options of that type to restore it as a file"
+            )
+        if carried(found, repository, vault, target):
+            where = vault.location if vault.where.local else repository.name
+            raise Invalid(
+                f"{where} cannot be opened where the archive is wanted; restore it to the client that it is of, or as "
+                "a file (destination), and load that by hand"
+            )
+        content.check_restore(policy.type, theirs, inherited(policy, found, target), roles_path)
+        ours |= {"type": policy.type, "load": theirs}
     owner = _owner(store, found) if vault.where.local else None
     # It is the controller itself: nothing has to be carried.
     if target is None and owner is not None and owner.connection == "local":
         target = owner
     values: dict[str, Any] = {
-        "paths": [_path(path) for path in as_texts(paths, "paths")],
+        "paths": [_path(path) for path in paths],
         "destination": _destination(destination, on_client=to is not None),
         "on_client": to is not None,
-        "overwrite": _truth("overwrite", overwrite),
-        "dry_run": _truth("dry_run", dry_run),
+        "overwrite": given.truth("overwrite", overwrite),
+        "dry_run": given.truth("dry_run", dry_run),
         "here": os.getcwd(),
-        **_options(options),
+        **ours,
     }
     return planned(found, repository, vault, target, store.settings, options=Variables(values), owner=owner)
 
@@ -108,17 +132,11 @@ def _destination(given: str | Path | None, *, on_client: bool) -> str:
     return str(Path.cwd() / Path(text).expanduser())
 
 
-def _truth(what: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise Invalid(f"{what} must be True or False, not {shown(value)}")
-    return value
-
-
-def _options(options: Mapping[str, Any] | None) -> dict[str, bool]:
+def _options(options: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Those of each restore, checked; and others, which a policy type may take."""
     if options is not None and not isinstance(options, Mapping):
         raise Invalid(f"options must be a mapping of {', '.join(OPTIONS)}, not {shown(options)}")
-    for name, value in (options or {}).items():
-        if name not in OPTIONS:
-            raise Invalid(f"restore takes no option {shown(name)}; known are {', '.join(OPTIONS)}")
-        _truth(f"the option {name}", value)
-    return dict(options or {})
+    ours = {
+        name: given.truth(f"the option {name}", value) for name, value in (options or {}).items() if name in OPTIONS
+    }
+    return ours, {name: value for name, value in (options or {}).items() if name not in OPTIONS}

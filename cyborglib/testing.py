@@ -108,6 +108,9 @@ class FakeExecutor:
         if not isinstance(answer, Outcome):
             raise TypeError(f"answer gave {answer!r} for the {job.title}; it must give an Outcome or an exception")
         if not answer.successful:
+            if job.vault is not None:
+                with self._lock:
+                    self.vaults[job.vault] |= {archive.name: archive.borg_id for archive in answer.archives}
             control.ended(host.job, answer)
             return
         if job.kind is JobKind.PREPARE_REPOSITORY:

@@ -78,7 +78,13 @@ class Timetable:
             return _NOTHING
         try:
             return launching.launch(
-                self._store, policy, None, extra_vars=policy.extra_vars, launched_by="schedule", now=now, due=moment
+                self._store,
+                policy,
+                None,
+                variables=lambda client: policy.variables_for(client.id),
+                launched_by="schedule",
+                now=now,
+                due=moment,
             )
         except Disabled as error:
             logger.info("the policy %s was due and not launched: %s", policy.name, error)

@@ -17,7 +17,7 @@ from cyborglib.errors import Invalid, NotFound
 from cyborglib.model import Variables
 
 ROOT = Path(__file__).resolve().parent.parent
-OURS = ("config", "folders", "mail", "rootfs")
+OURS = ("config", "folders", "mail", "mysql", "piped", "postgresql", "rootfs", "vm")
 
 REDIS = """
 argument_specs:
@@ -90,7 +90,7 @@ def test_types_of_the_users_own(own_role: Callable[..., Path]) -> None:
     (path / "nginx").mkdir()
     (path / "README.md").touch()
     for given_path in (path, str(path), [path], (str(path), path)):
-        assert content.policy_types(given_path) == (*OURS[:3], "redis", "rootfs")
+        assert content.policy_types(given_path) == tuple(sorted((*OURS, "redis")))
     assert content.role_name("redis", [path]) == "policy_redis"
     assert content.role_name("mail", [path]) == "cyborg.backup.policy_mail"
 
@@ -116,7 +116,7 @@ def test_roles_path_that_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["confg", "", "../policy_config", "Config", "config\n"])
 def test_unknown_type(name: str) -> None:
     for ask in (content.role_name, content.specs, lambda name: content.check_extra_vars(name, {})):
-        with pytest.raises(Invalid, match=r"is not known.* There are: config, folders, mail, rootfs"):
+        with pytest.raises(Invalid, match=r"is not known.* There are: config, folders, mail, mysql, piped"):
             ask(name)
 
 
@@ -293,9 +293,11 @@ def test_defaults_are_those_of_the_specs(role: Path) -> None:
         for name, option in entry_point.get("options", {}).items():
             assert option["description"], name
             assert name.startswith(f"{role.name}_")
-            if not option.get("required"):
+            # Without a default it means something to be left out, or it is as the policy has it.
+            if not option.get("required") and "default" in option:
                 assert declared.setdefault(name, option["default"]) == option["default"], name
-    assert defaults == declared
+    # The machine's name is no option: the library fills it.
+    assert {name: value for name, value in defaults.items() if name != content.MACHINE} == declared
 
 
 def test_the_roles_own_excludes_are_well_formed() -> None:

@@ -18,14 +18,15 @@ PACKAGE = ROOT / "cyborglib"
 #: A room imports from those above it only (and from itself, if it is a package). A new one gets a place here.
 ROOMS = (
     {"errors", "version"},
-    {"secret", "cronfields", "timezones"},
+    {"secret", "cronfields", "parts", "timezones"},
     {"crontab"},
     {"model"},
     {"events", "executor", "optionvalues", "planning", "scheduling", "sealing"},
     {"content", "keys"},
     {"newkey"},
     {"ansible", "kinds", "store"},
-    {"invitations", "kit", "launching"},
+    {"given", "invitations", "kit", "machines"},
+    {"launching"},
     {"engine", "restoring", "testing", "timetable"},
     {"console", "cyborg"},
     {"__init__"},

@@ -78,7 +78,7 @@ def test_what_is_sealed():
         "Client": ("become_password", "trusted_vars"),
         "Repository": ("passphrase", "admin_become_password"),
         "Vault": ("passphrase", "next_passphrase", "key_export", "controller_key"),
-        "Policy": ("extra_vars",),
+        "Policy": ("extra_vars", "client_extra_vars", "prehook", "posthook"),
         "Job": ("extra_vars", "options"),
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,9 +34,8 @@ def vault(number: int, repository: cy.Repository = NAS, *, ready: bool = True, o
 
 def plan(*targets: Target, repository: cy.Repository = NAS, settings: cy.Settings = DEFAULT, **fields: object):
     policy = cy.Policy("etc", "config", repository=repository, id=9, retries=4, timeout=77, **fields)
-    return planning.backup(
-        policy, repository, targets, settings, extra_vars=Variables({"x": 1}), launched_by="schedule", due=NOON
-    )
+    wanted = [evolve(target, extra_vars=Variables({"x": 1})) for target in targets]
+    return planning.backup(policy, repository, wanted, settings, launched_by="schedule", due=NOON)
 
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

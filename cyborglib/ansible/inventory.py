@@ -58,11 +58,13 @@ def inventory(
 
 
 def _job(run: Run, work: HostRun, pins: Pins, interval: float) -> dict[str, Any]:
-    refused = [name for name in work.variables if name.lower().startswith(("ansible_", "cyborg_job"))]
+    names = (*work.variables, *work.secret_variables)
+    refused = [name for name in names if name.lower().startswith(("ansible_", "cyborg_job"))]
     if refused:
         raise ExecutorError(f"job {work.job} has the variable {refused[0]!r}, which would change how hosts are reached")
     return {
         **unsafe(work.variables),
+        **{name: _lookup(name, [work]) for name in work.secret_variables},
         **_reached(work.host, pins, run.connect_timeout, [work]),
         "cyborg_store": run.store,
         "cyborg_job": work.job,
@@ -88,9 +90,7 @@ def _reached(host: Host, pins: Pins, connect_timeout: int, asking: list[HostRun]
         "cyborg_title": unsafe(host.title),
     }
     if host.become_password:
-        jobs = [[work.job, work.attempt] for work in asking]
-        name = _word(host.become_password)
-        found["ansible_become_password"] = f"{{{{ lookup('cyborg.backup.secret', '{name}', jobs={jobs}) }}}}"
+        found["ansible_become_password"] = _lookup(host.become_password, asking)
     if host.local:
         found["ansible_connection"] = "ansible.builtin.local"
         if host.account:
@@ -117,6 +117,12 @@ def _reached(host: Host, pins: Pins, connect_timeout: int, asking: list[HostRun]
             )
         found[name] = value
     return found
+
+
+def _lookup(secret: str, asking: list[HostRun]) -> str:
+    """A template that asks the library for a secret, in the name of one of these jobs."""
+    jobs = [[work.job, work.attempt] for work in asking]
+    return f"{{{{ lookup('cyborg.backup.secret', '{_word(secret)}', jobs={jobs}) }}}}"
 
 
 def _word(text: str) -> str:

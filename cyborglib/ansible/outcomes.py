@@ -12,7 +12,7 @@ from ..model import Progress, Stats
 from .texts import harmless
 
 #: Bounds of what one job may tell.
-WARNINGS, ARCHIVES, DEPTH = 200, 100_000, 20
+WARNINGS, ARCHIVES, DEPTH, PART = 200, 100_000, 20, 1000
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -73,8 +73,18 @@ def _archive(value: object) -> ArchiveMade:
         (root, harmless(system)) for root, system in _list(told.get("roots", []), 10_000) if root == harmless(root)
     )
     return ArchiveMade(
-        name=harmless(told.get("name", ""), 300), borg_id=borg_id, stats=as_stats(told.get("stats", {})), roots=roots
+        name=harmless(told.get("name", ""), 300),
+        borg_id=borg_id,
+        stats=as_stats(told.get("stats", {})),
+        roots=roots,
+        part=_part(told.get("part", "")),
     )
+
+
+def _part(value: object) -> str:
+    if not isinstance(value, str) or len(value) > PART:
+        raise HostileAnswer(f"{harmless(value, 50)!r} is not the name of a part of a backup")
+    return value
 
 
 def plain(value: object, depth: int = 0) -> Any:

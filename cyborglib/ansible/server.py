@@ -130,7 +130,7 @@ class Server:
                 elif key.fileobj is self._wake_read:
                     with contextlib.suppress(BlockingIOError):
                         self._wake_read.recv(4096)
-                elif peer := self._peers.get(key.fileobj):  # type: ignore[call-overload]
+                elif peer := self._peers.get(key.fileobj):  # type: ignore[call-overload] # a socket, as all are
                     self._serve_peer(peer, events)
             while self._calls:
                 try:
@@ -269,7 +269,7 @@ class Server:
     def _secret(self, work: HostRun, name: object) -> str:
         if not isinstance(name, str) or name not in work.secrets:
             raise Refused("refused", f"job {work.job} has no secret {harmless(name, 60)!r}")
-        if name not in REPEATABLE:
+        if name not in REPEATABLE and name not in work.secret_variables:
             if (work.job, name) in self._given:
                 raise Refused("refused", f"the secret {name!r} was already given to job {work.job}")
             self._given.add((work.job, name))
@@ -288,10 +288,10 @@ class Server:
         self._control.keep(work.job, name, Secret(text))
 
 
-def _names(value: object) -> list[tuple[str, int]]:
+def _names(value: Any) -> list[tuple[str, int]]:
     """Jobs as the agent calls them, and their fences."""
     try:
-        found = [(name, fence) for name, fence in value]  # type: ignore[attr-defined]
+        found = [(name, fence) for name, fence in value]
     except (TypeError, ValueError):
         raise Refused("bad_arguments", "what may be forgotten is a list of names and fences") from None
     if len(found) > 20 or not all(

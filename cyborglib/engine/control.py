@@ -153,9 +153,9 @@ def judge(assigned: Assigned, outcome: Outcome) -> Settlement:
 def estimate(progress: Progress, assigned: Assigned) -> Progress:
     """Progress with the seconds since the start and, where there is a backup to compare with, a fraction."""
     seconds = time.monotonic() - assigned.began if assigned.began is not None else progress.seconds
-    previous = assigned.work.previous
-    if previous is None or previous.original_bytes <= 0:
+    previous = assigned.work.previous_bytes
+    if previous <= 0:
         return evolve(progress, seconds=seconds)
-    fraction = min(progress.original_bytes / previous.original_bytes, 0.99)
+    fraction = min(progress.original_bytes / previous, 0.99)
     remaining = seconds * (1 - fraction) / fraction if fraction > 0.01 else None
     return evolve(progress, seconds=seconds, fraction=fraction, remaining=remaining)

@@ -21,11 +21,11 @@ from queue import Empty, SimpleQueue
 from ..errors import CyborgError, TimedOut
 from ..events import Event, Events
 from ..executor import Executor
+from ..kinds import Role
 from ..store import Store
 from .at_work import AtWork
 from .hands import Hands
 from .heart import Heart
-from .loading import Role
 from .outbox import Outbox
 from .runs import Runs
 from .scribe import Scribe
@@ -40,6 +40,8 @@ GATHER = 0.3
 TELL = 0.5
 #: Seconds to wait where there is more to tell.
 SHORT = 0.01
+#: Seconds between two looks at jobs that others work.
+WATCH = 0.5
 #: Seconds that `close` waits for other threads that work.
 LEAVE = 5.0
 
@@ -145,6 +147,15 @@ class Engine:
             except (KeyboardInterrupt, SystemExit):
                 self._runs.detach(self.owner)
                 raise
+
+    def watch(self, left: Callable[[], Collection[int]], timeout: float | None) -> None:
+        """Watch, and work nothing, until no job is left. Raises `TimedOut`."""
+        end = time.monotonic() + (math.inf if timeout is None else timeout)
+        while left():
+            if time.monotonic() >= end:
+                raise TimedOut(f"not all jobs ended within {timeout} s; they go on where they are worked")
+            time.sleep(WATCH)
+            self.may_work("wait")
 
     def stop(self) -> None:
         """Let `work` return after what is at work has ended; where nobody works, the next call returns at once.

@@ -11,12 +11,12 @@ from datetime import datetime
 from attrs import evolve
 
 from ..errors import ErrorCode, Invalid, JobError
-from ..kinds import KINDS, Refused, Settlement, Work
+from ..kinds import KINDS, Refused, Role, Settlement, Work
 from ..model import Settings
 from ..store import Claim, Store, unavailable
 from .at_work import Assigned, AtWork, Ending
 from .heart import Heart
-from .loading import Loading, Role, refuse_disabled
+from .loading import Loading, refuse_disabled
 from .outbox import Outbox
 from .recording import ASKED
 from .runs import Runs

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+import attrs
 
 from ..errors import ErrorCode
-from ..kinds import Refused, Work
-from ..model import JobKind, Settings
+from ..kinds import Refused, Role, Work
+from ..model import Archive, JobKind, Settings
 from ..store import Claim, ReadShelf, Store
-
-Role = Callable[[str, Mapping[str, Any]], tuple[str, Mapping[str, Any]]]
-T = TypeVar("T")
 
 #: Jobs that a switched-off client or repository stops. A restore is asked for by a person, who may need just that.
 _STOPPED = frozenset(JobKind) - {JobKind.RESTORE}
@@ -29,7 +28,7 @@ class Loading:
         self._archives = store.archives
         self._state_dir = state_dir
         self._role = role
-        self._clients = Few(store.clients, (job.client for job in jobs))
+        self._clients = Few(store.clients, (one for job in jobs for one in (job.client, job.hypervisor)))
         self._repositories = Few(store.repositories, (job.repository for job in jobs))
         self._vaults = Few(store.vaults, (job.vault for job in jobs))
         self._policies = Few(store.policies, (job.policy for job in jobs))
@@ -38,22 +37,41 @@ class Loading:
         """A job with its client, vault, repository, policy and archives. Raises what reading them does."""
         job, archives = claim.job, self._archives
         archive = archives.get(job.archive) if job.archive is not None else None
+        previous = archives.latest(job.policy, job.client) if job.kind is JobKind.BACKUP else None
         return Work(
             job=job,
             fence=claim.fence,
             settings=self.settings,
             now=now,
             client=self._clients.get(job.client),
+            hypervisor=self._clients.get(job.hypervisor),
             repository=self._repositories.get(job.repository),
             vault=self._vaults.get(job.vault),
             policy=self._policies.get(job.policy),
             archive=archive,
             owner=self._clients.get(archive.client) if archive is not None else None,
-            previous=archives.latest(job.policy, job.client) if job.kind is JobKind.BACKUP else None,
+            previous=previous,
+            previous_bytes=self._bytes(previous),
             recorded=tuple(archives.find(vault=job.vault)) if job.kind is JobKind.CATALOG else (),
             state_dir=self._state_dir,
             role=self._role,
         )
+
+    def _bytes(self, archive: Archive | None) -> int:
+        if archive is None:
+            return 0
+        together = self._archives.find(job=archive.job) if archive.part else [archive]
+        return sum(one.original_bytes for one in together)
+
+
+class Kept(attrs.AttrsInstance, Protocol):
+    """What a shelf holds."""
+
+    @property
+    def id(self) -> int | None: ...
+
+
+T = TypeVar("T", bound=Kept)
 
 
 class Few(Generic[T]):
@@ -62,14 +80,14 @@ class Few(Generic[T]):
     def __init__(self, shelf: ReadShelf[T], ids: Iterable[int | None]) -> None:
         self._shelf = shelf
         self._ids = {one for one in ids if one is not None}
-        self._found: dict[int, T] | None = None
+        self._found: dict[int | None, T] | None = None
 
     def get(self, id: int | None) -> T | None:
         """A value; None for None. One that is not there, or cannot be read, is asked for anew, which says why."""
         if id is None:
             return None
         if self._found is None:
-            self._found = {value.id: value for value in self._shelf.many(self._ids)}  # type: ignore[attr-defined]
+            self._found = {value.id: value for value in self._shelf.many(self._ids)}
         return self._found[id] if id in self._found else self._shelf.get(id)
 
 
@@ -78,8 +96,9 @@ def refuse_disabled(work: Work) -> None:
     if work.job.kind not in _STOPPED:
         return
     off = ""
-    if work.client is not None and not work.client.enabled:
-        off = f"the client {work.client.hostname}"
+    disabled = [client for client in (work.client, work.hypervisor) if client is not None and not client.enabled]
+    if disabled:
+        off = f"the client {disabled[0].hostname}"
     elif work.repository is not None and not work.repository.enabled:
         off = f"the repository {work.repository.name}"
     elif work.job.kind is JobKind.BACKUP and work.policy is not None and not work.policy.enabled:

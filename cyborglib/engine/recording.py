@@ -108,15 +108,22 @@ def _observe(store: Store, work: Work, settlement: Settlement) -> None:
 def _failed(store: Store, work: Work, ending: Ending) -> list[Job]:
     job, error = work.job, ending.settlement.error
     assert error is not None
+    archives = [_archive(work, made) for made in ending.settlement.archives]
     if error.code is ErrorCode.CANCELED:
-        return store.jobs.finish_canceled(_id(job), work.fence)
+        return store.jobs.finish_canceled(_id(job), work.fence, archives)
     # A lost backup may still be at work over there: nobody starts a second one beside it. Preparing and
     # listing can always be done again.
     lost = error.code is ErrorCode.LOST and job.kind in ASKED
     again = not error.permanent and not lost and job.attempt < job.attempts
     retry_at = work.now + _delay(work, job) if again else None
     return store.jobs.fail(
-        _id(job), work.fence, error, retry_at=retry_at, stats=ending.stats, warnings=ending.settlement.warnings
+        _id(job),
+        work.fence,
+        error,
+        retry_at=retry_at,
+        stats=ending.stats,
+        warnings=ending.settlement.warnings,
+        archives=archives,
     )
 
 
@@ -144,6 +151,7 @@ def _archive(work: Work, made: ArchiveMade) -> Archive:
         compressed_bytes=made.stats.compressed_bytes,
         deduplicated_bytes=made.stats.deduplicated_bytes,
         roots=made.roots,
+        part=made.part,
     )
 
 

@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 
 from ..model import JobKind
-from . import backup, catalog, prepare_client, prepare_repository, restore
-from .work import Assignment, Kind, Refused, Settlement, Work
+from . import backup, catalog, prepare_client, prepare_hypervisor, prepare_repository, restore
+from .work import Assignment, Kind, Refused, Role, Settlement, Work
 
 KINDS: Mapping[JobKind, Kind] = {
     JobKind.PREPARE_CLIENT: prepare_client,
+    JobKind.PREPARE_HYPERVISOR: prepare_hypervisor,
     JobKind.PREPARE_REPOSITORY: prepare_repository,
     JobKind.BACKUP: backup,
     JobKind.CATALOG: catalog,
     JobKind.RESTORE: restore,
 }
 
-__all__ = ["KINDS", "Assignment", "Kind", "Refused", "Settlement", "Work"]
+__all__ = ["KINDS", "Assignment", "Kind", "Refused", "Role", "Settlement", "Work"]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from attrs import evolve, field, frozen
 
 from ..errors import ErrorCode, JobError
-from ..executor import HostRun, Outcome
+from ..executor import ArchiveMade, HostRun, Outcome
+from ..model import Client
 from ..model.fields import as_utc
+from ..parts import encoded
 from ..secret import Secret
 from .hosts import become_secrets, borg_variables, client_host, key_path, unpinned
 from .rekeying import passphrases
@@ -33,12 +36,15 @@ class ArchiveName:
     moment: datetime = field(converter=as_utc)
     job: int
     attempt: int
+    #: As `parts.encoded` has it; "" where a backup makes one archive only.
+    part: str = ""
 
     @classmethod
     def parse(cls, name: str) -> ArchiveName | None:
         """The parts of a name; None for one that we did not give."""
         try:
-            policy, client, moment, work = name.split(SEPARATOR)
+            policy, client, moment, work, *rest = name.split(SEPARATOR)
+            [part] = rest or [""]
             job, attempt = work.split(".")
             found = cls(
                 policy=policy,
@@ -46,6 +52,7 @@ class ArchiveName:
                 moment=datetime.strptime(moment, _MOMENT).replace(tzinfo=UTC),
                 job=int(job),
                 attempt=int(attempt),
+                part=part,
             )
         except ValueError:
             return None
@@ -53,7 +60,8 @@ class ArchiveName:
 
     def __str__(self) -> str:
         moment = self.moment.strftime(_MOMENT)
-        return SEPARATOR.join((self.policy, self.client, moment, f"{self.job}.{self.attempt}"))
+        parts = (self.policy, self.client, moment, f"{self.job}.{self.attempt}", self.part)
+        return SEPARATOR.join(parts if self.part else parts[:-1])
 
 
 def archive_name(work: Work) -> ArchiveName:
@@ -66,7 +74,7 @@ def archive_name(work: Work) -> ArchiveName:
 
 
 def assign(work: Work) -> Assignment:
-    """A run of the policy type's role on the client."""
+    """A run of the policy type's role on the client, or on the hypervisor of a virtual machine."""
     client, repository, vault, policy, job = work.client, work.repository, work.vault, work.policy, work.job
     assert client is not None
     assert repository is not None
@@ -74,9 +82,11 @@ def assign(work: Work) -> Assignment:
     assert policy is not None
     assert work.role is not None
     refuse_suspect(vault)
-    refuse_unready(work)
-    secrets = become_secrets(client) | passphrases(vault)
-    role, variables = work.role(policy.type, job.extra_vars)
+    host = worker(work)
+    refuse_unready(work, host)
+    role, variables, hidden = work.role(policy.type, job.extra_vars)
+    hooks = {name: Secret(text) for name, text in (("prehook", policy.prehook), ("posthook", policy.posthook)) if text}
+    secrets = dict(hidden) | become_secrets(host) | passphrases(vault) | hooks
     return Assignment(
         playbook="backup",
         run_variables={"cyborg_role": role},
@@ -84,20 +94,23 @@ def assign(work: Work) -> Assignment:
             job=job.id or 0,
             attempt=job.attempt,
             fence=work.fence,
-            host=client_host(client, f"job-{job.id}", work.settings),
+            host=client_host(host, f"job-{job.id}", work.settings),
             variables={
                 **variables,
+                **_of_machine(work),
                 **borg_variables(job, repository, vault, work.settings),
                 "borg_archive": str(archive_name(work)),
                 "borg_timestamp": work.now.strftime("%Y-%m-%dT%H:%M:%S"),
                 "borg_compression": policy.compression,
-                "borg_upload_ratelimit": client.bandwidth_limit or 0,
-                "borg_ssh_key": key_path(client, vault),
+                "borg_upload_ratelimit": host.bandwidth_limit or 0,
+                "borg_ssh_key": key_path(host, vault),
+                "cyborg_policy": policy.name,
                 # Its own files cache: others' runs into the same vault would age its entries away.
                 "borg_files_cache_suffix": f"policy-{policy.id}",
                 "borg_expected_roots": dict(work.previous.roots) if work.previous else {},
             },
             secrets=tuple(secrets),
+            secret_variables=tuple(hidden),
             others=unpinned(repository, vault, work.settings),
             timeout=job.timeout,
         ),
@@ -105,19 +118,36 @@ def assign(work: Work) -> Assignment:
     )
 
 
+def worker(work: Work) -> Client:
+    """The client on which a job is worked."""
+    client = work.hypervisor or work.client
+    assert client is not None
+    return client
+
+
+def _of_machine(work: Work) -> dict[str, Any]:
+    """What the role has to know of a virtual machine."""
+    if work.hypervisor is None or work.client is None or work.policy is None:
+        return {}
+    return {f"policy_{work.policy.type}_name": work.client.machine}
+
+
 def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settlement:
-    """Record the archive that Borg said it made. That the controller has seen it too is another job's."""
-    if outcome.error is not None:
-        return Settlement(error=_explained(outcome.error), warnings=outcome.warnings)
-    if not outcome.archives:
+    """Record the archives that Borg said it made. That the controller has seen them too is another job's.
+
+    Of a backup that makes several, one may have failed: that has failed, and the others are recorded.
+    """
+    if outcome.error is None and not outcome.archives:
         raise Refused(ErrorCode.UNPARSABLE, "the backup ended without naming an archive; look at the job's output")
     names = [archive.name for archive in outcome.archives]
-    if len(set(names)) < len(names) or not all(_is_own(name, work) for name in names):
+    if len(set(names)) < len(names) or not all(_is_own(archive, work) for archive in outcome.archives):
         raise Refused(
             ErrorCode.HOSTILE_ANSWER,
             "the client said that it made an archive of another name than it was told, so nothing was recorded; look "
             "at that client before you back it up again: it may be broken or broken into",
         )
+    if outcome.error is not None:
+        return Settlement(error=_explained(outcome.error), warnings=outcome.warnings, archives=outcome.archives)
     vault = work.vault
     warnings = list(outcome.warnings)
     if vault is not None and vault.client is None:
@@ -155,7 +185,8 @@ def _explained(error: JobError) -> JobError:
     )
 
 
-def _is_own(name: str, work: Work) -> bool:
-    """True for the name that this attempt was told: all but the moment is known for certain afterwards."""
-    found = ArchiveName.parse(name)
-    return found is not None and name == str(evolve(archive_name(work), moment=found.moment))
+def _is_own(archive: ArchiveMade, work: Work) -> bool:
+    """True for the name that this attempt was told: all but the moment and the part is known for certain afterwards."""
+    found = ArchiveName.parse(archive.name)
+    part = encoded(archive.part) if archive.part else ""
+    return found is not None and archive.name == str(evolve(archive_name(work), moment=found.moment, part=part))

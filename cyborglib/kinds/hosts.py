@@ -97,9 +97,9 @@ def key_path(client: Client, vault: Vault) -> str:
 def key_name(client: Client, vault: Vault) -> str:
     """The file name of that key: one for each vault, as sshd goes by the first line of a key in authorized_keys.
 
-    A vault that clients share has one for each of them.
+    A vault that several write to has one for each of them.
     """
-    return f"vault-{vault.id}" if vault.client is not None else f"vault-{vault.id}-client-{client.id}"
+    return f"vault-{vault.id}" if vault.client == client.id else f"vault-{vault.id}-client-{client.id}"
 
 
 def borg_variables(job: Job, repository: Repository, vault: Vault, settings: Settings) -> dict[str, Any]:

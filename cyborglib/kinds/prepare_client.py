@@ -70,5 +70,5 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
     }
     if client.public_key and client.public_key != key:
         # Installed anew: the keys for its vaults went with the old system.
-        observed["access"] = ()
+        observed |= {"access": (), "providers": ()}
     return Settlement(warnings=outcome.warnings, client=observed)

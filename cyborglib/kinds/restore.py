@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from attrs import field, frozen
+
 from ..errors import ErrorCode
 from ..executor import Host, HostRun, Outcome
-from ..model import Client
-from ..planning import carried, lent
+from ..model import Client, Variables
+from ..planning import carried, inherited, lent
 from ..secret import Secret
 from . import lending
 from .controller import LIMITS, controller_access, listing
@@ -29,7 +31,7 @@ def destination(job_id: int, given: str | None, *, on_client: bool, here: str) -
     if given:
         return given
     # The extraction makes it, for its user alone, and refuses one that is there.
-    return f"/var/tmp/cyborg-restore-{job_id}" if on_client else f"{here}/restore-{job_id}"  # noqa: S108
+    return f"/var/tmp/cyborg-restore-{job_id}" if on_client else f"{here}/restore-{job_id}"  # noqa: S108 - as said
 
 
 def assign(work: Work) -> Assignment:
@@ -52,6 +54,7 @@ def assign(work: Work) -> Assignment:
         here=str(options.get("here", ".")),
     )
     playbook = "restore"
+    role = _Role() if "load" not in options else _role(work, options)
     others: tuple[Host, ...] = unpinned(repository, vault, work.settings)
     carries = carried(archive, repository, vault, client)
     if carries:
@@ -85,13 +88,43 @@ def assign(work: Work) -> Assignment:
             attempt=job.attempt,
             fence=work.fence,
             host=host,
-            variables=variables,
-            secrets=tuple(secrets),
+            variables=variables | role.variables,
+            secrets=(*secrets, *role.secrets),
+            secret_variables=tuple(role.secrets),
             others=others,
             timeout=job.timeout,
         ),
-        secrets=secrets,
+        secrets=secrets | role.secrets,
+        run_variables=role.run_variables,
         lends=lends(work),
+    )
+
+
+@frozen
+class _Role:
+    """By which role an archive goes back: Borg's own, file by file, or that of the policy type that made it."""
+
+    run_variables: Mapping[str, str] = field(factory=dict)
+    variables: dict[str, Any] = field(factory=dict)
+    secrets: dict[str, Secret] = field(factory=dict, repr=False)
+
+
+def _role(work: Work, options: Mapping[str, Any]) -> _Role:
+    archive, policy = work.archive, work.policy
+    assert archive is not None
+    assert work.role is not None
+    if policy is None or policy.type != options["type"]:
+        raise Refused(
+            ErrorCode.BAD_ARGUMENTS,
+            f"the policy that made {archive.name} is not of the type {options['type']} any more: restore it as a file "
+            "(destination), or add a policy of that type",
+        )
+    given = Variables(options["load"])
+    role, variables, secrets = work.role(policy.type, given, inherited(policy, archive, work.client))
+    return _Role(
+        {"cyborg_restore_role": role},
+        {**variables, "borg_part": archive.part, "cyborg_restored_by": work.job.id},
+        dict(secrets),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -14,6 +14,16 @@ from ..executor import ArchiveMade, HostRun, Outcome
 from ..model import Archive, Client, Job, Policy, Repository, Settings, Vault
 from ..planning import accessible
 from ..secret import Secret
+
+
+class Role(Protocol):
+    """Gives a policy type's role, its variables, and those of them that are secrets."""
+
+    def __call__(
+        self, type: str, variables: Mapping[str, Any], policy_vars: Mapping[str, Any] | None = None, /
+    ) -> tuple[str, Mapping[str, Any], Mapping[str, Secret]]:
+        """Of a policy's `extra_vars`; or, with those as `policy_vars`, of the options of a restore."""
+        ...
 
 
 @frozen(kw_only=True)
@@ -33,12 +43,16 @@ class Work:
     owner: Client | None = None
     #: The last archive of the same policy and client.
     previous: Archive | None = None
+    #: Bytes of all that the backup before made.
+    previous_bytes: int = 0
     #: All archives that successful jobs recorded in the vault.
     recorded: tuple[Archive, ...] = ()
     #: Where the controller keeps Borg's caches, a folder for each vault.
     state_dir: str = ""
-    #: Gives a policy type's extra_vars as the variables of its role, and the role's name.
-    role: Callable[[str, Mapping[str, Any]], tuple[str, Mapping[str, Any]]] | None = None
+    #: See `Role`.
+    role: Role | None = None
+    #: The client it is worked on, where that is the hypervisor of a virtual machine.
+    hypervisor: Client | None = None
 
 
 class Refused(CyborgError):

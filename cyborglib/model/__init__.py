@@ -2,6 +2,7 @@
 
 from .archive import Archive
 from .client import Client
+from .clientvars import ClientVariables
 from .hostvars import HOST_VARIABLES
 from .job import ACTIVE, FINISHED, Job, JobKind, JobStatus, Progress, Stats
 from .location import Location
@@ -17,6 +18,7 @@ __all__ = [
     "HOST_VARIABLES",
     "Archive",
     "Client",
+    "ClientVariables",
     "Job",
     "JobKind",
     "JobStatus",

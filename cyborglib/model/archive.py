@@ -22,6 +22,7 @@ class Archive:
     when the controller itself saw this name and id in the vault, `missing_at` when it looked and did not find
     it (None again once it is found); all by the controller's clock. Count on an archive that is confirmed and
     not missing, and on no other.
+    `part` is what the archive is of, where one backup makes several: a database's name.
     `roots` pairs each folder that was backed up with the identity of the file system it was on.
     """
 
@@ -31,6 +32,7 @@ class Archive:
     policy: int | None = None
     client: int | None = None
     job: int | None = None
+    part: str = ""
     created_at: datetime | None = field(default=None, converter=as_utc)
     recorded_at: datetime | None = field(default=None, converter=as_utc)
     confirmed_at: datetime | None = field(default=None, converter=as_utc)

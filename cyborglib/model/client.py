@@ -14,12 +14,14 @@ from ..secret import Secret
 from .fields import (
     EXECUTES,
     SEALED,
+    as_id,
     as_ids,
     as_texts,
     as_utc,
     check_account,
     check_host,
     check_name,
+    check_plain,
     checked,
     maybe_empty,
     observed,
@@ -121,6 +123,17 @@ def check_key_line(_instance: Any, _attribute: Attribute[Any] | None, value: obj
         )
 
 
+def _hypervisor(value: Client | int | None) -> int | None:
+    found: int | None = as_id(value, "hypervisor", Client)
+    return found
+
+
+def _check_vm_name(_instance: Any, _attribute: Attribute[Any], value: object) -> None:
+    check_plain("vm_name", value)
+    if isinstance(value, str) and len(value.encode("utf-8", "replace")) > 255:
+        raise Invalid(f"vm_name {shown(value)} is longer than 255 bytes")
+
+
 @frozen
 class Client:
     """A host to back up, called by its hostname.
@@ -128,6 +141,9 @@ class Client:
     With connection="ssh" it is reached by the controller's own ssh, whose configuration (`~/.ssh/config`)
     fills what is None here; with "local" it is this machine. `become` None means: sudo where the login is
     not root. `bandwidth_limit` is in KiB/s, for what the client sends.
+
+    A virtual machine names the client it runs on, its `hypervisor`, and what it is called there, `vm_name` (its
+    hostname if that is left out): policies of the type `vm` back it up from there, and do nothing on itself.
 
     `host_vars` takes only what cannot run anything on the controller (see `HOST_VARIABLES`);
     `trusted_vars` takes any other Ansible variable, as it stands, so it is as powerful as code; but for those
@@ -155,6 +171,8 @@ class Client:
     bandwidth_limit: int | None = field(
         default=None, kw_only=True, validator=whole_number("bandwidth_limit", least=1, most=2**31, none=True)
     )
+    hypervisor: int | None = field(default=None, kw_only=True, converter=_hypervisor, metadata={EXECUTES: True})
+    vm_name: str = field(default="", kw_only=True, validator=_check_vm_name, metadata={EXECUTES: True})
     enabled: bool = field(default=True, kw_only=True, validator=truth("enabled"))
 
     id: int | None = observed()
@@ -171,11 +189,18 @@ class Client:
     prepared_at: datetime | None = observed(converter=as_utc)
     #: The ids of the vaults that a key of this client opens.
     access: tuple[int, ...] = observed((), converter=as_ids)
+    #: The providers of virtual machines that it was prepared for, as a hypervisor.
+    providers: tuple[str, ...] = observed((), converter=_tags)
 
     @tags.validator
     def _check_tags(self, _attribute: Any, value: tuple[str, ...]) -> None:
         for tag in value:
             check_name("the tag", tag)
+
+    @property
+    def machine(self) -> str:
+        """What the client is called on its hypervisor."""
+        return self.vm_name or self.hostname
 
     @property
     def name(self) -> str:

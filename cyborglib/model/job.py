@@ -101,6 +101,8 @@ class Job:
     status: JobStatus = field(default=JobStatus.PENDING, converter=_status)
     policy: int | None = None
     client: int | None = None
+    #: The client on which it is worked, where that is another one than the virtual machine that it is for.
+    hypervisor: int | None = None
     repository: int | None = None
     vault: int | None = None
     #: The archive a restore reads.

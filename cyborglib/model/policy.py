@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from ..errors import Invalid
 from .client import Client
+from .clientvars import ClientVariables, as_client_variables
 from .fields import EXECUTES, SEALED, as_id, as_ids, as_utc, name_of, observed, shown, truth, whole_number
 from .repository import Repository
 from .schedule import Schedule
@@ -71,6 +72,25 @@ def _clients(values: Iterable[Client | int] | Client | int) -> tuple[int, ...]:
     return as_ids(values, "clients", Client)
 
 
+def _command(value: str | None) -> str:
+    return "" if value is None else value
+
+
+def _check_command(_instance: Any, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, str):
+        raise Invalid(f"{attribute.name} must be a command, as a text, not {shown(type(value).__name__)}")
+    if "\x00" in value or any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise Invalid(f"{attribute.name} holds a NUL or half a character, which no shell takes; leave it out")
+
+
+def _hook() -> Any:
+    # Not shown, as a command may hold a token.
+    return field(
+        default="", kw_only=True, repr=False, converter=_command, validator=_check_command,
+        metadata={SEALED: True, EXECUTES: True},
+    )  # fmt: skip
+
+
 @frozen
 class Policy:
     """What to back up (`type` and its `extra_vars`), for whom, where to, when, and how long to keep it.
@@ -78,6 +98,12 @@ class Policy:
     `type` is the name of a role `policy_<type>`; what it takes in `extra_vars` is in that role's argument
     specs, against which the policy is checked when it is added. `timeout` is in seconds, for one backup of
     one client; `retries` is how often a backup is tried again after an error that may pass.
+
+    `client_extra_vars` are variables of single clients, which go over `extra_vars`: `{web1: {"databases": "shop"}}`.
+    `prehook` and `posthook` are commands for `bash -o pipefail` on the host that is backed up, as whoever Borg runs as.
+    A prehook that fails stops the backup; the posthook runs however that ended, and if it fails, that is a warning.
+    Both have CYBORG_POLICY, CYBORG_JOB, CYBORG_ATTEMPT, CYBORG_CLIENT, CYBORG_OUTCOME ("pending" before; "successful",
+    "failed" or "canceled" after) and CYBORG_ERROR (an `ErrorCode`, or nothing) in their environment.
     """
 
     name: str = field(validator=name_of("the policy's name"))
@@ -89,6 +115,11 @@ class Policy:
     extra_vars: Variables = field(
         default=None, kw_only=True, converter=as_extra_vars, metadata={SEALED: True, EXECUTES: True}
     )
+    client_extra_vars: ClientVariables = field(
+        default=None, kw_only=True, converter=as_client_variables, metadata={SEALED: True, EXECUTES: True}
+    )
+    prehook: str = _hook()
+    posthook: str = _hook()
     compression: str = field(default="zstd,3", kw_only=True)
     timeout: int = field(default=24 * 3600, kw_only=True, validator=whole_number("timeout", least=1, most=_LONGEST))
     retries: int = field(default=2, kw_only=True, validator=whole_number("retries", most=20))
@@ -105,6 +136,19 @@ class Policy:
     def _check_repository(self, _attribute: Any, value: object) -> None:
         if value is None:
             raise Invalid("a policy needs a repository: give the object that repositories.add gave back, or its id")
+
+    @client_extra_vars.validator
+    def _check_client_extra_vars(self, _attribute: Any, value: ClientVariables) -> None:
+        if strangers := [client for client in value if client not in self.clients]:
+            raise Invalid(
+                f"client_extra_vars has variables for the client {strangers[0]}, which is not one of the policy's; add "
+                "it to clients, or leave its variables out"
+            )
+
+    def variables_for(self, client: int | None) -> Variables:
+        """The variables of one client: its own over those of all."""
+        own = self.client_extra_vars.get(client) if client is not None else None
+        return Variables({**self.extra_vars, **own}) if own else self.extra_vars
 
     @compression.validator
     def _check_compression(self, _attribute: Any, value: object) -> None:

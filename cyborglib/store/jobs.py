@@ -163,11 +163,23 @@ class JobShelf(ReadShelf[Job]):
         retry_at: datetime | None = None,
         stats: Stats | None = None,
         warnings: Sequence[str] = (),
+        archives: Sequence[Archive] = (),
     ) -> list[Job]:
-        """The job failed; with `retry_at` it is pending again from then on, unless somebody asked to cancel it."""
+        """The job failed, though some archives may have been made.
+
+        With `retry_at` it is pending again from then on, unless somebody asked to cancel it.
+        """
         with self._database.transaction() as connection:
             changed = transitions.fail(
-                connection, id, fence, self._database.clock(), error, retry_at=retry_at, stats=stats, warnings=warnings
+                connection,
+                id,
+                fence,
+                self._database.clock(),
+                error,
+                retry_at=retry_at,
+                stats=stats,
+                warnings=warnings,
+                archives=archives,
             )
             return self._of(connection, changed)
 
@@ -181,10 +193,11 @@ class JobShelf(ReadShelf[Job]):
         with self._database.transaction() as connection:
             return self._of(connection, transitions.give_back(connection, id, fence))
 
-    def finish_canceled(self, id: int, fence: int) -> list[Job]:
-        """The job at work was canceled, and nothing of it runs any more."""
+    def finish_canceled(self, id: int, fence: int, archives: Sequence[Archive] = ()) -> list[Job]:
+        """The job at work was canceled, and nothing of it runs any more; some archives may have been made before."""
         with self._database.transaction() as connection:
-            return self._of(connection, transitions.canceled(connection, id, fence, self._database.clock()))
+            changed = transitions.canceled(connection, id, fence, self._database.clock(), archives)
+            return self._of(connection, changed)
 
     def cancel(self, id: int) -> list[Job]:
         """Cancel a job: one that waits at once; one at work when its engine has ended it (`cancel_requested`).

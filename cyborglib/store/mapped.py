@@ -14,7 +14,7 @@ from ..sealing import Sealer
 from . import schema
 from .types import Sealed, Unreadable
 
-T = TypeVar("T")
+T = TypeVar("T", bound=attrs.AttrsInstance)
 
 
 class Mapped(Generic[T]):
@@ -27,7 +27,7 @@ class Mapped(Generic[T]):
 
     def __init__(self, cls: type[T], table: Table, linked: Iterable[str] = ()) -> None:
         self.cls, self.table, self.linked = cls, table, frozenset(linked)
-        names = tuple(attribute.name for attribute in attrs.fields(cls))  # type: ignore[arg-type]
+        names = tuple(attribute.name for attribute in attrs.fields(cls))
         self.fields = tuple(name for name in names if name not in self.linked)
         for name in self.fields:
             if name not in table.c:

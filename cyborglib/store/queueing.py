@@ -26,7 +26,7 @@ _REFERENCES = {
     "repository": schema.repositories,
     "vault": schema.vaults,
 }
-_SHARED = (JobKind.PREPARE_CLIENT, JobKind.PREPARE_REPOSITORY)
+_SHARED = (JobKind.PREPARE_CLIENT, JobKind.PREPARE_HYPERVISOR, JobKind.PREPARE_REPOSITORY)
 
 
 @frozen

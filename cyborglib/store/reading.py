@@ -15,7 +15,7 @@ from ..errors import CyborgError, Invalid, NotFound, SealBroken, StoreError, Wro
 from .database import Database
 from .mapped import Mapped
 
-T = TypeVar("T")
+T = TypeVar("T", bound=attrs.AttrsInstance)
 Item = TypeVar("Item")
 logger = logging.getLogger("cyborglib")
 
@@ -119,7 +119,7 @@ class ReadShelf(Generic[T]):
             near = difflib.get_close_matches(name, searchable, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(searchable)}"
             raise Invalid(f"a {self.thing} has no field {name!r}; {hint}")
-        converter = getattr(attrs.fields_dict(self._mapped.cls)[name], "converter", None)  # type: ignore[arg-type]
+        converter = getattr(attrs.fields_dict(self._mapped.cls)[name], "converter", None)
         if value is None:
             return self._table.c[name].is_(None)
         try:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKey, Index, MetaData, String, Table, func, text
 
 from ..errors import JobError
-from ..model import JobKind, JobStatus, Progress, Retention, Stats, Variables
+from ..model import ClientVariables, JobKind, JobStatus, Progress, Retention, Stats, Variables
 from ..secret import Secret
 from .types import Choice, Json, Plain, Said, Sealed, UTCDateTime, Value, Whole, to_json
 
@@ -46,7 +46,7 @@ def _reveal(value: Secret) -> str:
     return value.reveal()
 
 
-def _seal_variables(value: Variables) -> str | None:
+def _seal_variables(value: Variables | ClientVariables) -> str | None:
     return to_json(value.plain()) if value else None
 
 
@@ -54,10 +54,18 @@ def _seal_pairs(value: tuple[tuple[str, str], ...]) -> str | None:
     return to_json(dict(value)) if value else None
 
 
+def _seal_text(value: str) -> str | None:
+    return value or None
+
+
 def _load_json(text_: str) -> Any:
     import json
 
     return json.loads(text_)
+
+
+def _load_client_variables(text_: str) -> ClientVariables:
+    return ClientVariables.of_plain(_load_json(text_))
 
 
 def _texts() -> Json:
@@ -109,6 +117,8 @@ clients = _table(
     Column("trusted_vars", Sealed(_seal_pairs, _load_json)),
     _must("tags", _texts()),
     Column("bandwidth_limit", Whole),
+    Column("hypervisor", Whole, ForeignKey("cyborg_clients.id", ondelete="RESTRICT")),
+    _must("vm_name", Plain),
     _must("enabled", Boolean),
     _must("ready", Boolean),
     _must("ip", Plain),
@@ -117,6 +127,7 @@ clients = _table(
     _must("host_key", Plain),
     _must("public_key", Plain),
     _must("access", _texts()),
+    _must("providers", _texts()),
     Column("prepared_at", UTCDateTime),
 )
 
@@ -164,6 +175,9 @@ policies = _table(
     Column("schedule", Whole, _to("schedules")),
     Column("retention", Value(Retention)),
     Column("extra_vars", _sealed_variables()),
+    Column("client_extra_vars", Sealed(_seal_variables, _load_client_variables)),
+    Column("prehook", Sealed(_seal_text, str)),
+    Column("posthook", Sealed(_seal_text, str)),
     _must("compression", String(32)),
     _must("timeout", Whole),
     _must("retries", Whole),
@@ -207,6 +221,7 @@ jobs = _table(
     _must("status", Choice(JobStatus)),
     Column("policy", Whole),
     Column("client", Whole),
+    Column("hypervisor", Whole),
     Column("repository", Whole),
     Column("vault", Whole),
     Column("archive", Whole),
@@ -274,6 +289,7 @@ archives = _table(
     Column("policy", Whole, _to("policies")),
     Column("client", Whole, _to("clients")),
     Column("job", Whole, _to("jobs")),
+    _must("part", Plain),
     Column("created_at", UTCDateTime),
     Column("recorded_at", UTCDateTime),
     Column("confirmed_at", UTCDateTime),
@@ -334,6 +350,7 @@ def _index(name: str, *columns: Any, unique: bool = False, where: str = "") -> N
 
 for _named, _column in ((clients, "hostname"), (repositories, "name"), (schedules, "name"), (policies, "name")):
     _index(f"uq_{_named.name}_{_column}_lower", func.lower(_named.c[_column]), unique=True)
+_index("ix_cyborg_clients_hypervisor", clients.c.hypervisor)
 _index("ix_cyborg_policies_repository", policies.c.repository)
 _index("ix_cyborg_policies_schedule", policies.c.schedule)
 _index("ix_cyborg_policies_next_run", policies.c.next_run)
@@ -367,7 +384,7 @@ _index(
     unique=True,
     where="kind = 'backup' AND due IS NOT NULL",
 )
-for _column in ("client", "repository", "vault"):
+for _column in ("client", "hypervisor", "repository", "vault"):
     _index(f"ix_cyborg_jobs_unfinished_{_column}", jobs.c[_column], where=UNFINISHED)
 _index("ix_cyborg_jobs_status", jobs.c.status, jobs.c.id)
 _index("ix_cyborg_jobs_policy", jobs.c.policy, jobs.c.client, jobs.c.id)

@@ -18,7 +18,7 @@ from .reading import ReadShelf
 
 logger = logging.getLogger("cyborglib")
 
-T = TypeVar("T")
+T = TypeVar("T", bound=attrs.AttrsInstance)
 
 
 class Shelf(ReadShelf[T]):
@@ -97,7 +97,7 @@ class Shelf(ReadShelf[T]):
             if name not in allowed or name in ("id", "revision"):
                 raise Invalid(f"{name} of a {self.thing} is not one of the fields that jobs fill: {', '.join(allowed)}")
         with self._database.transaction() as connection:
-            value = attrs.evolve(self._kept(connection, id), **fields)  # type: ignore[misc]
+            value = attrs.evolve(self._kept(connection, id), **fields)  # type: ignore[misc] # mypy wants one class
             self._update(connection, id, {name: _field(value, name) for name in fields})
             return self.get(id)
 

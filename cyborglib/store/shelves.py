@@ -71,12 +71,26 @@ class ClientShelf(Shelf[Client]):
 
     naming, thing, things = "hostname", "client", "clients"
 
+    def _prepared(self, connection: Connection, value: Client, old: Client | None) -> Client:
+        value = super()._prepared(connection, value, old)
+        if old is not None and value.hypervisor == old.id:
+            raise Invalid(f"{old.hostname} cannot be its own hypervisor; give the client that it runs on")
+        return value
+
     def _users(self, connection: Connection, id: int) -> list[str]:
         members = schema.policy_clients.c
         theirs = select(members.policy).where(members.client == id)
         return [
             *_policies(connection, schema.policies.c.id.in_(theirs)),
+            *_named(
+                connection,
+                schema.clients.c.hostname,
+                schema.clients.c.hypervisor == id,
+                what="virtual machine",
+                many="virtual machines",
+            ),
             *_jobs(connection, "client", id),
+            *_jobs(connection, "hypervisor", id),
             *_vaults(connection, "client", id),
             *_archives(connection, "client", id),
         ]

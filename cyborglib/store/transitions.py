@@ -70,11 +70,17 @@ def fail(
     retry_at: datetime | None,
     stats: Stats | None,
     warnings: Sequence[str],
+    archives: Sequence[Archive],
 ) -> list[int]:
-    """starting or running → failed; or, to be tried again, → pending; or canceled, if that was asked meanwhile."""
+    """starting or running → failed, with the archives that it made nevertheless.
+
+    Or, to be tried again, → pending; or canceled, if that was asked meanwhile.
+    """
     values: dict[str, Any] = {"error": error, "warnings": tuple(warnings), "stats": stats}
     if retry_at is None:
         _step(connection, id, _ACTIVE, {"status": JobStatus.FAILED, **values, **_ended(now)}, "failed", fence)
+        for archive in archives:
+            _record(connection, archive, id)
         return [id, *_settle(connection, id, now)]
     again = {
         "status": JobStatus.PENDING,
@@ -86,8 +92,10 @@ def fail(
     }
     if _try_step(connection, id, text(f"{schema.ACTIVE} AND NOT cancel_requested"), {**values, **again}, fence):
         connection.execute(delete(schema.holds).where(schema.holds.c.job == id))
+        for archive in archives:
+            _record(connection, archive, id)
         return [id]
-    return canceled(connection, id, fence, now)
+    return canceled(connection, id, fence, now, archives)
 
 
 def give_back(connection: Connection, id: int, fence: int) -> list[int]:
@@ -100,9 +108,11 @@ def give_back(connection: Connection, id: int, fence: int) -> list[int]:
     return [id]
 
 
-def canceled(connection: Connection, id: int, fence: int, now: datetime) -> list[int]:
+def canceled(connection: Connection, id: int, fence: int, now: datetime, archives: Sequence[Archive] = ()) -> list[int]:
     """starting or running → canceled: nothing of it runs any more."""
     _step(connection, id, _ACTIVE, {"status": JobStatus.CANCELED, **_ended(now)}, "canceled", fence)
+    for archive in archives:
+        _record(connection, archive, id)
     return [id, *_settle(connection, id, now)]
 
 

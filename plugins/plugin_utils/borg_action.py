@@ -313,11 +313,15 @@ class BorgAction(AgentAction):
 
     def _progress(self, values, reply):
         seconds = max(0.0, float(reply.get("now") or 0) - float(reply.get("started_at") or 0))
-        told = borg_answers.progress(values, seconds)
+        told = self._with_before(borg_answers.progress(values, seconds))
         if self.control is not None:
             self.control.progress(told)
         elif told.get("files") is not None:
             self.say("%(files)d files, %(original_bytes)d bytes read, %(deduplicated_bytes)d new; %(path)s" % told)
+
+    def _with_before(self, told):
+        """A progress with what the job did before."""
+        return told
 
 
 def _joined(request, asked):

@@ -105,7 +105,8 @@ class LoadAction(Shell, BorgAction):
             super()._judge(reply)
             return
         borg, script = (int(code) for code in ended[-1][len(_ENDED) :].split())
-        if borg not in (0, _SIGPIPE):
+        # A script that ended early lets Borg write into a pipe that nobody reads.
+        if borg and not (script and (borg == _SIGPIPE or _broken_pipe(result))):
             super()._judge({"result": dict(result, rc=borg)})
         words = said(result)
         for sign, (code, sentence) in self._says.items():
@@ -144,3 +145,8 @@ class LoadAction(Shell, BorgAction):
                 % args["archive"],
             ) from None
         return path, size
+
+
+def _broken_pipe(result):
+    told = [str(error.get("message")) for error in result.get("errors") or () if isinstance(error, dict)]
+    return any("BrokenPipeError" in text for text in told)

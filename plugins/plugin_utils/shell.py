@@ -68,6 +68,10 @@ class Shell:
 
 
 def said(result, most=SAID):
-    """The end of what a command said on stderr, without the lines that are meant for us."""
-    texts = [text for text in borg_answers.texts_of(result.get("tail")) if not text.startswith("@@cyborg-")]
+    """The end of what a command said on stderr, without the lines that are meant for us.
+
+    Beside a Borg it is the command's words that count; only if it had none, Borg's.
+    """
+    lines = [str(line) for line in result.get("tail") or () if not str(line).startswith("@@cyborg-")]
+    texts = [line for line in lines if line.strip() and not line.startswith("{")] or borg_answers.texts_of(lines)
     return "\n".join(texts)[-most:]

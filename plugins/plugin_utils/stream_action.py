@@ -82,7 +82,8 @@ class StreamAction(Hooked, BorgAction):
             for part in parts:
                 self.say("would make the archive %s" % _named(archive, part))
             return {"result": {"changed": True, "archives": [_named(archive, part) for part in parts]}}
-        made, failed = [], []
+        self._made = made = []
+        failed = []
         for number, part in enumerate(parts):
             try:
                 self._still_wanted()
@@ -208,6 +209,10 @@ class StreamAction(Hooked, BorgAction):
                 permanent=False,
             )
         raise Failure("dump_failed", "What the dump goes through failed: %s" % (_short(words) or "it did not say why"))
+
+    def _with_before(self, told):
+        done = _sum(self._made) or {}
+        return dict(told, **{name: told[name] + done[name] for name in done if name in told and name != "seconds"})
 
     def _lines(self, lines):
         super()._lines([line for line in lines if not line.startswith("@@cyborg-")])

@@ -24,7 +24,7 @@ ACTIONS = {
     "borg_load": "load",
     "borg_stream": "stream",
 }
-DOCUMENTED = [*ACTIONS, "borg_rekey", "report"]
+DOCUMENTED = [*ACTIONS, "borg_rekey", "mysql_dump", "mysql_load", "postgresql_dump", "postgresql_load", "report"]
 #: What only the action takes: the role settles it.
 OWN = {"final", "key"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,17 +23,18 @@ class Fleet:
         self.told: list[cy.Event] = []
         self.cyborg = self.open()
 
-    def open(self) -> cy.Cyborg:
+    def open(self, **options: Any) -> cy.Cyborg:
         """A Cyborg on this fleet's database."""
-        cyborg = cy.Cyborg(f"sqlite:///{self.database}", key=self.folder / "seal.key", state_dir=self.folder / "state")
+        key, state = self.folder / "seal.key", self.folder / "state"
+        cyborg = cy.Cyborg(f"sqlite:///{self.database}", key=key, state_dir=state, **options)
         cyborg.on(cy.Event)(self.told.append)
         self.cyborg = cyborg
         return cyborg
 
-    def reopen(self) -> cy.Cyborg:
+    def reopen(self, **options: Any) -> cy.Cyborg:
         """The same database in another Cyborg, whose listeners are others."""
         self.cyborg.close()
-        return self.open()
+        return self.open(**options)
 
     def client(
         self, name: str, *, borg: str | None = "1.2", servers: str | None = None, user_sudo: bool | str = False,
@@ -87,14 +89,19 @@ class Fleet:
         )
 
 
+def made_key(folder: Path) -> None:
+    """The key that a fleet in this folder seals with."""
+    from cryptography.fernet import Fernet
+
+    key = folder / "seal.key"
+    key.touch(mode=0o600)
+    key.write_bytes(Fernet.generate_key())
+
+
 @pytest.fixture
 def fleet(tmp_path: Path, host_factory: HostFactory) -> Iterator[Fleet]:
     """An empty fleet."""
-    from cryptography.fernet import Fernet
-
-    key = tmp_path / "seal.key"
-    key.touch(mode=0o600)
-    key.write_bytes(Fernet.generate_key())
+    made_key(tmp_path)
     made = Fleet(tmp_path, host_factory)
     yield made
     made.cyborg.close()

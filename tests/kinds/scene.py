@@ -58,8 +58,14 @@ POLICY = cy.Policy("etc", "config", repository=1, clients=[3], id=9, compression
 ARCHIVE = cy.Archive(name="old", borg_id="11" * 32, vault=5, policy=9, client=3, id=8, roots=[("/etc", "ext4:1")])
 
 
-def role(type: str, extra_vars: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    return f"cyborg.backup.policy_{type}", {f"policy_{type}_{name}": value for name, value in extra_vars.items()}
+def role(
+    type: str, variables: Mapping[str, Any], policy_vars: Mapping[str, Any] | None = None
+) -> tuple[str, Mapping[str, Any], Mapping[str, cy.Secret]]:
+    """Each variable that is called `password` or `command` is a secret."""
+    values = {f"policy_{type}_{name}": value for name, value in {**(policy_vars or {}), **variables}.items()}
+    secrets = {name: cy.Secret(value) for name, value in values.items() if name.endswith(("_password", "_command"))}
+    plain = {name: value for name, value in values.items() if name not in secrets}
+    return f"cyborg.backup.policy_{type}", plain, secrets
 
 
 def work(kind: str, **changes: Any) -> Work:

@@ -129,7 +129,7 @@ def test_a_backup():
 
 def test_an_options_name_never_stands_over_ours():
     given = work(
-        "backup", role=lambda _type, _vars: ("policy_own", {"borg_repository": "elsewhere", "borg_archive": "x"})
+        "backup", role=lambda _type, _vars: ("policy_own", {"borg_repository": "elsewhere", "borg_archive": "x"}, {})
     )
     variables = KINDS[cy.JobKind.BACKUP].assign(given).host_run.variables
     assert variables["borg_repository"] == VAULT.location

@@ -69,8 +69,20 @@ def nothing_else(settlement: Settlement) -> bool:
 @pytest.mark.parametrize("kind", [kind.value for kind in KINDS])
 def test_what_failed_is_recorded_as_it_failed(kind):
     error = cy.JobError("lock_held", "locked")
-    settlement = settle(kind, Outcome(error=error, warnings=("a",), facts=FOUND, archives=(made("x"),)), KEPT)
+    archives = () if kind == "backup" else (made("x"),)
+    settlement = settle(kind, Outcome(error=error, warnings=("a",), facts=FOUND, archives=archives), KEPT)
     assert settlement == Settlement(error=error, warnings=("a",))
+
+
+def test_of_a_backup_that_failed_in_part_the_rest_is_recorded():
+    error = cy.JobError("dump_failed", "shop: no")
+    good = evolve(made(f"{OWN}+my@20db"), part="my db")
+    settlement = settle("backup", Outcome(error=error, archives=(good,)), KEPT)
+    assert (settlement.error, settlement.archives) == (error, (good,))
+    for other in (evolve(good, part="other"), evolve(good, part=""), made("x")):
+        refused = settle("backup", Outcome(error=error, archives=(good, other)), KEPT)
+        assert refused.error.code == "hostile_answer"
+        assert refused.archives == ()
 
 
 # The client

@@ -58,9 +58,10 @@ class Plain:
     def restore(
         self, type: str, *arguments: str, shared: dict[str, Any] | None = None, **variables: Any
     ) -> subprocess.CompletedProcess[str]:
-        """Run playbooks/restore_type.yml for the last archive."""
+        """Bring the last archive back by the role of its policy type."""
         values = {"borg_archive": self.archive, **_unsafe(shared or {}), **_role(type, variables)}
-        return self._play(type, {"web1.example.org": values}, *arguments, playbook="restore_type")
+        arguments = ("-e", f"cyborg_restore_role=cyborg.backup.policy_{type}", *arguments)
+        return self._play(type, {"web1.example.org": values}, *arguments, playbook="restore")
 
     def each(self, type: str, cases: list[dict[str, Any]]) -> list[str]:
         """Back the host up in several ways by one run; of each the line in which Ansible says how it ended."""

@@ -66,9 +66,10 @@ def test_commands_as_printed(checkout: Plain) -> None:
     host = checkout.host
     env = {"BORG_PASSPHRASE": PASSPHRASE, "LANG": "C.UTF-8"}
     listed = json.loads(host.run(["borg", "list", "--json", "/srv/backup/web1"], env=env).stdout)
-    assert [archive["name"] for archive in listed["archives"]] == ["etc-1", "packages-1"]
+    assert [archive["name"] for archive in listed["archives"]] == ["etc-1", "users-1", "packages-1"]
     assert "etc-1" in said["catalog"]
     assert host.read("/var/tmp/restored/etc/hostname") == host.read("/etc/hostname")
+    assert host.read("/var/tmp/users").splitlines() == sorted(host.read("/etc/passwd").splitlines())
     assert b"install" in host.read("/var/lib/packages/selections")
     assert (checkout.folder / "restored/etc/hostname").read_bytes() == host.read("/etc/hostname")
     web2, nas = checkout.others["web2"], checkout.others["nas"]

@@ -102,6 +102,8 @@ clients = st.builds(
     trusted_vars=st.dictionaries(st.sampled_from(["ansible_shell_type", "x", "y_1"]), texts, max_size=3),
     tags=st.lists(names, max_size=4),
     bandwidth_limit=maybe(st.integers(1, 2**31)),
+    hypervisor=st.sampled_from([None, 1, 2]),
+    vm_name=st.text(st.characters(categories=["L", "N", "P"]), max_size=60),
     enabled=st.booleans(),
     ready=st.booleans(),
     ip=texts,
@@ -111,6 +113,7 @@ clients = st.builds(
     public_key=texts,
     prepared_at=maybe(times),
     access=st.lists(st.integers(1, 2**60), max_size=3),
+    providers=st.lists(names, max_size=2),
 )
 repositories = st.builds(
     Repository,
@@ -138,20 +141,26 @@ schedules = st.builds(
     timezone=st.sampled_from(["UTC", "Europe/Paris", "America/Argentina/ComodRivadavia"]),
     enabled=st.booleans(),
 )
+commands = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
 policies = st.builds(
     Policy,
     names,
     names,
     repository=st.just(1),
-    clients=st.lists(st.integers(1, 3), unique=True),
+    # Always with the one that may have variables of its own.
+    clients=st.lists(st.integers(2, 3), unique=True).map(lambda others: [*others[1:], 1, *others[:1]]),
     schedule=st.sampled_from([None, 1]),
     retention=maybe(retentions),
     extra_vars=variables,
+    client_extra_vars=st.dictionaries(st.just(1), variables),
+    prehook=commands,
+    posthook=commands,
     compression=st.sampled_from(["none", "auto,zstd,22", "lzma,0"]),
     timeout=st.integers(1, 31_622_400),
     retries=st.integers(0, 20),
     enabled=st.booleans(),
 )
+
 vaults = st.builds(
     Vault,
     repository=st.just(1),
@@ -176,6 +185,7 @@ archives = st.builds(
     vault=st.just(4),  # the one that the tests leave in their store
     policy=st.sampled_from([None, 1]),
     client=st.sampled_from([None, 1, 2]),
+    part=texts,
     created_at=maybe(times),
     recorded_at=maybe(times),
     confirmed_at=maybe(times),
@@ -196,6 +206,7 @@ jobs = st.builds(
     client=maybe(whole),
     repository=maybe(whole),
     vault=maybe(whole),
+    hypervisor=maybe(whole),
     archive=maybe(whole),
     launched_by=texts,
     due=maybe(times),

@@ -25,6 +25,8 @@ def upgrade() -> None:
         sa.Column("trusted_vars", sa.Text(), nullable=True),
         sa.Column("tags", sa.Text(), nullable=False),
         sa.Column("bandwidth_limit", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("hypervisor", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("vm_name", sa.Text(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("ready", sa.Boolean(), nullable=False),
         sa.Column("ip", sa.Text(), nullable=False),
@@ -33,10 +35,15 @@ def upgrade() -> None:
         sa.Column("host_key", sa.Text(), nullable=False),
         sa.Column("public_key", sa.Text(), nullable=False),
         sa.Column("access", sa.Text(), nullable=False),
+        sa.Column("providers", sa.Text(), nullable=False),
         sa.Column("prepared_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["hypervisor"], ["cyborg_clients.id"], name=op.f("fk_cyborg_clients_hypervisor"), ondelete="RESTRICT"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cyborg_clients")),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_cyborg_clients_hypervisor", "cyborg_clients", ["hypervisor"], unique=False)
     op.create_index(
         "uq_cyborg_clients_hostname_lower", "cyborg_clients", [sa.literal_column("lower(hostname)")], unique=True
     )
@@ -59,6 +66,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(32), nullable=False),
         sa.Column("policy", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("client", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("hypervisor", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("repository", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("vault", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("archive", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
@@ -121,6 +129,14 @@ def upgrade() -> None:
         "ix_cyborg_jobs_unfinished_client",
         "cyborg_jobs",
         ["client"],
+        unique=False,
+        sqlite_where=sa.text("status IN ('waiting', 'pending', 'starting', 'running')"),
+        postgresql_where=sa.text("status IN ('waiting', 'pending', 'starting', 'running')"),
+    )
+    op.create_index(
+        "ix_cyborg_jobs_unfinished_hypervisor",
+        "cyborg_jobs",
+        ["hypervisor"],
         unique=False,
         sqlite_where=sa.text("status IN ('waiting', 'pending', 'starting', 'running')"),
         postgresql_where=sa.text("status IN ('waiting', 'pending', 'starting', 'running')"),
@@ -267,6 +283,9 @@ def upgrade() -> None:
         sa.Column("schedule", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("retention", sa.Text(), nullable=True),
         sa.Column("extra_vars", sa.Text(), nullable=True),
+        sa.Column("client_extra_vars", sa.Text(), nullable=True),
+        sa.Column("prehook", sa.Text(), nullable=True),
+        sa.Column("posthook", sa.Text(), nullable=True),
         sa.Column("compression", sa.String(length=32), nullable=False),
         sa.Column("timeout", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("retries", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -339,6 +358,7 @@ def upgrade() -> None:
         sa.Column("policy", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("client", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("part", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
