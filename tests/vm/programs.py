@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 from dataclasses import dataclass
@@ -54,11 +55,11 @@ class Programs:
 
     def start(self, op: str, shell: str = "", **request: Any) -> subprocess.Popen[bytes]:
         """Begin one; `shell` says where its streams go."""
-        from ansible_collections.cyborg.backup.plugins.module_utils.vm import program
-
+        # Under the collection's name, as inside Ansible.
+        vm = importlib.import_module("ansible_collections.cyborg.backup.plugins.module_utils.vm")
         if op in ("backup", "load") and "mark" not in request:
             self.mark = f"1.{next(self._marks)}.1"
-        text = program({**ASKED, "mark": self.mark, **request, "op": op})
+        text = vm.program({**ASKED, "mark": self.mark, **request, "op": op})
         path = f"/root/program-{op}"
         self.host.write(path, text)
         command = ["bash", "-o", "pipefail", "-c", f"exec python3 -I -S {path} {shell}"]

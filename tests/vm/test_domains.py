@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import pytest
@@ -157,7 +158,7 @@ def test_nothing_is_overwritten_and_nothing_half_stays(programs: Programs) -> No
         programs.sh("rm -f /root/go; mkfifo /root/go")
         half = "< <(head -c 9000000 /root/stream.tar; cat /root/go)"
         running = programs.start("load", half, into="half", format=form)
-        hypervisor.wait(lambda form=form: programs.host.exists(f"{IMAGES}/half/vda.{form}"), "it writes")
+        hypervisor.wait(functools.partial(programs.host.exists, f"{IMAGES}/half/vda.{form}"), "it writes")
         programs.sh(f"kill -KILL {programs.pids('load')[0]}")
         programs.sh("timeout 5 sh -c 'echo > /root/go' || true")
         assert programs.ended(running).code != 0
