@@ -55,7 +55,7 @@ def test_disks_that_are_left_out_or_refused(programs: Programs) -> None:
     loaded = programs.run("load", "< /root/stream.tar", into="disks2").answer
     targets = programs.hypervisor.virsh("domblklist", "disks2").split()
     # The copy has its own vda, and reads what nobody writes; it does not share what the first one writes to.
-    assert targets == ["hdc", "-", "vda", loaded["images"][0], "vdb", paths[1]]
+    assert targets == ["vda", loaded["images"][0], "vdb", paths[1], "hdc", "-"]
     assert len(loaded["notes"]) == 3
     said = programs.run("look", name="disks", leave_out=["vda", "vdc"]).trouble
     assert said.startswith("cyborg [source_empty]")
@@ -159,8 +159,8 @@ def test_nothing_is_overwritten_and_nothing_half_stays(programs: Programs) -> No
         running = programs.start("load", half, into="half", format=form)
         hypervisor.wait(lambda form=form: programs.host.exists(f"{IMAGES}/half/vda.{form}"), "it writes")
         programs.sh(f"kill -KILL {programs.pids('load')[0]}")
+        programs.sh("timeout 5 sh -c 'echo > /root/go' || true")
         assert programs.ended(running).code != 0
         hypervisor.wait(lambda: programs.sh(f"ls -lR {IMAGES}") == listed, "nothing is left")
         assert hypervisor.domains() == domains
-        programs.sh("timeout 1 sh -c 'echo > /root/go' || true")
     assert hypervisor.left("first") == []

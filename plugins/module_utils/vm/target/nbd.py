@@ -48,7 +48,7 @@ class Nbd:
         try:
             self._ask(_DISC, 0, 0)
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
+        except (OSError, Trouble):
             pass  # it has gone already
         if self._thread is not None:
             self._room.release()  # if it waits for somebody to take what it has
@@ -171,9 +171,13 @@ class Nbd:
 
     def _ask(self, command, at, length, data=b""):
         self._handle += 1
-        self._socket.sendall(struct.pack(">IHHQQI", 0x25609513, 0, command, self._handle, at, length))
-        if data:
-            self._socket.sendall(data)
+        request = struct.pack(">IHHQQI", 0x25609513, 0, command, self._handle, at, length)
+        try:
+            self._socket.sendall(request)
+            if data:
+                self._socket.sendall(data)
+        except OSError as error:
+            raise broken("it has gone (%s)" % error) from error
         return self._handle
 
     def _replied(self):
@@ -191,7 +195,10 @@ class Nbd:
         data = bytearray(length)
         view, at = memoryview(data), 0
         while at < length:
-            count = self._socket.recv_into(view[at:])
+            try:
+                count = self._socket.recv_into(view[at:])
+            except OSError as error:
+                raise broken("it has gone (%s)" % error) from error
             if not count:
                 raise broken("it has gone")
             at += count

@@ -10,7 +10,7 @@ from .guardian import Guardian
 from .leftovers import clean, end_job, folder_of, job_of, thaw, wake
 from .place import free, no_room
 from .trouble import Trouble, tell
-from .virsh import must, virsh
+from .virsh import must, state_of, virsh
 
 AGENT = "org.qemu.guest_agent.0"
 #: Seconds that a backup which is to be given up has for that.
@@ -119,6 +119,8 @@ class Running:
         """Raises `Trouble` unless the job is still at work, as it was begun."""
         self.explain()
         job = job_of(self.uuid)
+        if job is None and state_of(self.uuid)[0] == "shut off":
+            raise Trouble("dump_failed", "The domain was stopped before all was read. Run the backup again.")
         if job is None or job[0] != self.place.mark:
             raise Trouble("dump_failed", "The domain's backup job was ended by somebody else before all was read.")
 
