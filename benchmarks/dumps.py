@@ -3,9 +3,9 @@
     python benchmarks/dumps.py [--megabytes 1000] [--rounds 5] [--only mysql postgresql vm]
 
 On real hosts over ssh, Borg on the client, the vault on another host. Both back up the same, which has not changed
-since the backup before: Borg reads, cuts and looks up all of it, and stores next to nothing. The pipe is one line of shell by
-ssh, without any check of what came. `whole` is the wall clock from the call to its return; `stream` is Borg's own time
-for the archive.
+since the backup before: Borg reads, cuts and looks up all of it, and stores next to nothing. The pipe is one line of
+shell by ssh, without any check of what came. `whole` is the wall clock from the call to its return; `stream` is Borg's
+own time for the archive.
 """
 
 from __future__ import annotations

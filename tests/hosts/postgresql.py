@@ -72,7 +72,7 @@ class Scene(Fleet):
 
     def sound(self) -> None:
         """All archives of the vault are whole, and nobody holds a lock on it."""
-        [vault] = self.cyborg.vaults
+        [vault] = self.cyborg.vaults.find(repository=self.vault.id)
         nas, path = self.hosts["nas"], vault.where.path
         assert not nas.run(["sh", "-c", 'ls -d "$1"/lock.*', "sh", path], check=False).stdout
         env = {"BORG_PASSPHRASE": vault.passphrase.reveal(), "BORG_BASE_DIR": "/tmp/borg", "LANG": "C.UTF-8"}

@@ -261,7 +261,7 @@ def test_a_disk_that_is_full_on_the_client(scene: Scene) -> None:
 
 
 def test_a_disk_that_is_full_on_the_repositorys_host(scene: Scene) -> None:
-    small = scene.repository("small", on="small", tmpfs_vault="24m")
+    small = scene.repository("small", on="small", tmpfs_vault="12m")
     scene.server.create("first", "create table t as select 1;")
     scene.server.create("second", f"create table t as {random_rows(30)};")
     policy = scene.cyborg.policies.add(
