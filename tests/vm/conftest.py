@@ -30,14 +30,6 @@ class Machines(Plain):
         options.setdefault("keep_free", 64)
         return well(self.backup("vm", *arguments, shared=shared, name=name, **options))
 
-    def refused(self, name: str, **options: Any) -> str:
-        """What a backup says that must fail; it leaves no archive."""
-        options.setdefault("keep_free", 64)
-        before = self.archives()
-        said = failed(self.backup("vm", name=name, **options))
-        assert self.archives() == before
-        return said
-
     def load(self, *arguments: str, shared: dict[str, Any] | None = None, **options: Any) -> str:
         return well(self.restore("vm", *arguments, shared=shared, **options))
 
