@@ -16,7 +16,7 @@ from .trouble import Trouble, answer, ignore_signals, tell, worked
 from .virsh import definition, domains, must, state_of, virsh
 
 IMAGES = "/var/lib/libvirt/images"
-PIECE = 4 * 1024 * 1024
+CHUNK = 4 * 1024 * 1024
 #: Says in a folder that what is in it is not whole.
 UNFINISHED = ".cyborg-unfinished"
 _OURS = re.compile(r"domain\.xml|nvram\.fd|[A-Za-z0-9_-]+\.(raw|qcow2)(\.sock|\.pid)?")
@@ -134,8 +134,8 @@ class _Loading:
         image = FORMATS[self.format_of(disk)](path, realsize)
         try:
             for start, end in extents:
-                for at in range(start, end, PIECE):
-                    image.write(at, reader.data(min(PIECE, end - at)))
+                for at in range(start, end, CHUNK):
+                    image.write(at, reader.data(min(CHUNK, end - at)))
             image.end()
         finally:
             image.close()
