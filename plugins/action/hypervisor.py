@@ -23,7 +23,7 @@ VERSION = r"([0-9]+(\.[0-9]+)+)?"
 
 
 class ActionModule(HostAction):
-    """Installs what is missing around libvirt, never libvirt's daemon itself, and makes the folder for scratch files."""
+    """Installs what is missing around libvirt, never its daemon itself, and makes the folder for scratch files."""
 
     ARGUMENTS = {"scratch": {"type": "path", "default": "/var/lib/libvirt/cyborg"}}
 
@@ -41,7 +41,8 @@ class ActionModule(HostAction):
             self._changes.append("make the folder %s" % scratch)
             if not self.check:
                 facts = self._look(scratch, make=True)
-        return self.told({"changed": bool(self._changes), "changes": self._changes, "facts": facts, "notes": notes(facts)})
+        changes = self._changes
+        return self.told({"changed": bool(changes), "changes": changes, "facts": facts, "notes": notes(facts)})
 
     def _look(self, scratch, *, make=False):
         return checked(self.ask("host_hypervisor", wanted=list(PROGRAMS), scratch=scratch, make=make).get("facts"))
@@ -91,22 +92,22 @@ def judge(facts):
     if facts["problem"]:
         raise Failure(
             "server_unreachable",
-            "libvirt does not answer on the hypervisor (%s). Install and start it (libvirtd, or virtqemud), then prepare "
-            "again." % facts["problem"],
+            "libvirt does not answer on the hypervisor (%s). Install and start it (libvirtd, or virtqemud), then "
+            "prepare again." % facts["problem"],
         )
     versions = (("libvirt", facts["libvirt_version"], LIBVIRT), ("QEMU", facts["qemu_version"], QEMU))
     for name, version, least in versions:
         if version and tuple(int(part) for part in version.split(".")[:2]) < least:
             raise Failure(
                 "unsupported",
-                "%s %s on the hypervisor is too old for backups of running virtual machines, which need %d.%d or later. "
-                "Bring it up to date, or use the provider command." % (name, version, *least),
+                "%s %s on the hypervisor is too old for backups of running virtual machines, which need %d.%d or "
+                "later. Bring it up to date, or use the provider command." % (name, version, *least),
             )
     if facts["backup"] is False:
         raise Failure(
             "unsupported",
-            "libvirt %s with QEMU %s on the hypervisor has no backup jobs (virsh domcapabilities says so). Bring them up "
-            "to date (libvirt 7.6 and QEMU 6.1 have them for certain), or use the provider command."
+            "libvirt %s with QEMU %s on the hypervisor has no backup jobs (virsh domcapabilities says so). Bring them "
+            "up to date (libvirt 7.6 and QEMU 6.1 have them for certain), or use the provider command."
             % (facts["libvirt_version"], facts["qemu_version"]),
         )
 
@@ -116,7 +117,7 @@ def notes(facts):
     free = facts["scratch_free"] // 1048576
     if facts["scratch"] == "right" and free < 4096:
         return [
-            "Only %d MiB are free in the folder for scratch files. What guests overwrite while they are saved goes there; "
-            "a backup that finds too little is given up." % free
+            "Only %d MiB are free in the folder for scratch files. What guests overwrite while they are saved goes "
+            "there; a backup that finds too little is given up." % free
         ]
     return []

@@ -18,6 +18,7 @@ from ansible_collections.cyborg.backup.plugins.plugin_utils.stream_action import
 
 #: What a dump holds besides tables and views, each an option of its own.
 KINDS = ("routines", "events", "triggers")
+_EXECUTE = "A view calls a function, which the account has to be able to run so that the view can be described: %s"
 
 
 class ActionModule(StreamAction):
@@ -89,7 +90,7 @@ class ActionModule(StreamAction):
         for database in users:
             if database.empty:
                 self.say("The database %s is empty." % database.name)
-        return [self._part(database) for database in chosen]
+        return [self._part(database, server.account) for database in chosen]
 
     # -- some of them --------------------------------------------------------------------------------------
 
@@ -101,7 +102,7 @@ class ActionModule(StreamAction):
             problem = self._problem(server, name, lacking.get(name))
             if problem:
                 refused[name] = problem
-            parts.append(_refused(name, *problem) if problem else self._part(server.databases[name]))
+            parts.append(_refused(name, *problem) if problem else self._part(server.databases[name], server.account))
         if len(refused) == len(parts):
             code = next(iter(refused.values()))[0]
             raise Failure(code, " ".join(sentence for _, sentence in refused.values()))
@@ -121,11 +122,12 @@ class ActionModule(StreamAction):
             return "source_empty", "The database %s is empty. If that can be right, set allow_empty." % name
         return None
 
-    def _part(self, database):
+    def _part(self, database, account):
         args = self.args
         if database.name != OWN:
             for sentence in mysql_server.warnings(database):
                 self.warn(sentence)
+        grant = mysql_grants.statement("EXECUTE", database.name, account)
         return Part(
             name=database.name,
             file=file_of(database.name),
@@ -133,7 +135,7 @@ class ActionModule(StreamAction):
             secrets=self._secret,
             ends=mysql_dump_script.END,
             counts=mysql_server.counts(database, **{kind: args[kind] for kind in KINDS}),
-            says=says(args),
+            says=dict(says(args), **{"(1370)": ("grants_missing", _EXECUTE % grant)}),
         )
 
 

@@ -26,9 +26,16 @@ _LARGE = (
     "A row of the archive is larger than the server takes at once. Raise its max_allowed_packet (to 1G), and restore "
     "again.",
 )
+_THERE = ("database_exists", "There is a database of that name on the server already. Give another name (into).")
 _FULL = ("client_full", "The disk of the server is full.")
 #: Signs of what can go wrong while a dump is loaded.
 SAYS = {
+    "ERROR 1007": _THERE,
+    "(1356)": (
+        "load_failed",
+        "The old database holds a view that cannot be read any more, as what it refers to is gone. Drop that view, or "
+        "restore into a new database.",
+    ),
     "ERROR 1153": _LARGE,
     "ERROR 2020": _LARGE,
     "ERROR 2006": (
@@ -45,7 +52,11 @@ SAYS = {
         "The archive holds views, triggers, routines or events of other accounts (DEFINER), and the account may not "
         "make such. Restore as an administrator, or grant it SET USER (MySQL: SET_USER_ID).",
     ),
-    "ERROR 1044": ("grants_missing", "The account may not make or fill this database. Restore as an administrator."),
+    "ERROR 1044": (
+        "grants_missing",
+        "The account may not make or fill this database. Restore as an administrator: with another user and password, "
+        "or with empty ones as the login itself.",
+    ),
     "ERROR 1142": ("grants_missing", "The account may not make all of the archive. Restore as an administrator."),
     "ERROR 1273": (
         "load_failed",
@@ -92,7 +103,8 @@ class ActionModule(LoadAction):
     def _target(self):
         args = self.args
         source = args["part"] or name_in(self.file)
-        target = args["into"] or (source if args["overwrite"] else made(source, "restored_" + self._number()))
+        number = str(self.vars.get("cyborg_job") or self._number())
+        target = args["into"] or (source if args["overwrite"] else made(source, "restored_" + number))
         if not target or len(target) > LONGEST or target != target.rstrip():
             raise Failure(
                 "bad_arguments",
@@ -107,7 +119,7 @@ class ActionModule(LoadAction):
         return target
 
     def _number(self):
-        """What makes names of ours unique: the job, or the moment."""
+        """What makes names of ours unique: the job and its attempt, or the moment."""
         return (self.job or time.strftime("%Y%m%d%H%M%S", time.gmtime())).replace(".", "_")
 
     # -- steps ---------------------------------------------------------------------------------------------

@@ -7,15 +7,15 @@ module: vm_load
 author: The cyborglib authors
 short_description: Bring back a virtual machine that vm_dump has saved
 description:
-  - Runs on the hypervisor. Writes the images into a new folder, and defines a new domain with them, which is not started.
-    It has a UUID and network addresses (MAC) of its own.
+  - Runs on the hypervisor. Writes the images into a new folder, and defines a new domain with them, which is not
+    started. It has a UUID and network addresses (MAC) of its own.
   - An image or a domain that is there is never overwritten. If anything fails, all that is new is removed.
   - Every option that is left out is taken from the variable C(borg_<option>), if there is one.
 options:
   folder:
     description:
-      - The folder for the images; it must be new, or empty. If left out, it is a new one beside the images that were saved,
-        or below C(/var/lib/libvirt/images).
+      - The folder for the images; it must be new, or empty. If left out, it is a new one beside the images that were
+        saved, or below C(/var/lib/libvirt/images).
     type: str
     default: ""
   define:

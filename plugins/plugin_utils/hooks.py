@@ -36,8 +36,12 @@ class Hooked(Shell):
 
     def _prehook(self):
         text = self._hook("prehook")
-        # After an engine has died, what it had begun is only followed: its prehook has run.
-        if not text or self.vars.get("cyborg_attach"):
+        if not text:
+            return
+        if self.vars.get("cyborg_attach"):
+            # After an engine has died, what it had begun is only followed: its prehook has run, and left its answer.
+            self._names = dict(getattr(self, "_names", {}), prehook=self.command_id("prehook"))
+            self._commands.append("prehook")
             return
         if self.check:
             self.say("would run the prehook")

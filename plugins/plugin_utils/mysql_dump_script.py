@@ -26,8 +26,9 @@ case $("$dumper" --version) in
     case $help in *column-statistics*) theirs+=(--column-statistics=0) ;; esac
     ;;
 esac
+lead=
 dumped() {
-  "$dumper" --defaults-extra-file=<(printf '%s\n' "$cnf") "${login[@]}" ${theirs[@]+"${theirs[@]}"} \
+  $lead "$dumper" --defaults-extra-file=<(printf '%s\n' "$cnf") "${login[@]}" ${theirs[@]+"${theirs[@]}"} \
     --single-transaction --skip-lock-tables --no-tablespaces --quick --hex-blob --max-allowed-packet=1G "$@"
 }
 """
@@ -85,6 +86,8 @@ if [ "$triggers" != 0 ]; then
 elif [ "$views" != 0 ]; then
   print {triggers} | unnamed
 else
+  # In this shell's place, which would have something to say of how it ended.
+  lead=exec
   print {triggers}
 fi
 """

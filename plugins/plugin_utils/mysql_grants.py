@@ -102,7 +102,7 @@ def missing(grants, server, databases, *, everything, routines, events, triggers
     lacking = {}
     for database in databases:
         wanted = ["SELECT", *["SHOW VIEW"] * bool(database.views), *["TRIGGER"] * triggers, *["EVENT"] * events]
-        where = quoted(_escaped(database.name)) + ".*"
+        where = _everything_in(database.name)
         pairs = [(privilege, where) for privilege in wanted if not grants.may(privilege, database.name)]
         if routines and not _shows_routines(grants, server, database.name):
             pairs.append(_routine_grant(server))
@@ -151,6 +151,11 @@ def _rank(privilege):
     return (ORDER.index(privilege) if privilege in ORDER else len(ORDER), privilege)
 
 
-def _escaped(name):
-    """A database's name as GRANT takes it, where `_` and `%` stand for others."""
-    return re.sub(r"([_%])", r"\\\1", name)
+def statement(privilege, database, account):
+    """The statement that gives an account one privilege in a database."""
+    return "GRANT %s ON %s TO %s;" % (privilege, _everything_in(database), account)
+
+
+def _everything_in(database):
+    """What is in a database, as GRANT takes it: there `_` and `%` would stand for other letters."""
+    return quoted(re.sub(r"([_%])", r"\\\1", database)) + ".*"

@@ -88,6 +88,7 @@ def says(args):
     where = args.get("socket") or args.get("host") or "its usual socket"
     if args.get("port"):
         where += " port %d" % args["port"]
+    lost = ("dump_failed", "The server ended, or broke off the connection, in the middle of the dump.")
     away, denied = (_AWAY[0], _AWAY[1] % where), (_DENIED[0], _DENIED[1] % who)
     return {
         "ERROR 1045": denied,
@@ -107,7 +108,9 @@ def says(args):
             "The programs mariadb and mariadb-dump (or mysql and mysqldump) are not on the host. Install them, with "
             "the package mariadb-client for example.",
         ),
-        "2013: ": ("dump_failed", "The server ended, or broke off the connection, in the middle of the dump."),
+        "2013: ": lost,
+        "(2013)": lost,
+        "(2006)": lost,
         "2026: ": ("server_denied", "No encrypted connection with the server came about."),
     }
 

@@ -30,8 +30,11 @@ def unquoted(text):
 
 
 def hexed(name):
-    """A name as a literal in which nothing can be taken for SQL."""
-    return "CONVERT(0x%s USING utf8mb4)" % name.encode("utf-8").hex() if name else "''"
+    """A name as a literal in which nothing can be taken for SQL, and which equals no other name.
+
+    The server takes `Café` and `cafe` for the same text, while they are two databases.
+    """
+    return "CONVERT(0x%s USING utf8mb4) COLLATE utf8mb4_bin" % name.encode("utf-8").hex()
 
 
 def unhexed(text):

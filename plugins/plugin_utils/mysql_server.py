@@ -14,29 +14,29 @@ from ansible_collections.cyborg.backup.plugins.plugin_utils.mysql_names import M
 #: How many tables are named in a warning's question.
 _SOME = 50
 _TABLES = "TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')"
-_OUTSIDE = "TABLE_SCHEMA NOT IN (%s)" % ", ".join("'%s'" % name for name in (*MADE_UP, OWN))
+_OUTSIDE = "CAST(TABLE_SCHEMA AS BINARY) NOT IN (%s)" % ", ".join("'%s'" % name for name in (*MADE_UP, OWN))
 
-#: Everything in one conversation. The lines of SHOW GRANTS come last, and have no mark of their own.
+#: Everything in one conversation. The lines of SHOW GRANTS come last, and have no mark of their own. Names are compared
+#: as bytes: the server takes `Shop` and `shop` for the same text.
 QUESTION = """\
 SELECT 'server', VERSION(), HEX(CURRENT_USER());
 SELECT 'database', HEX(SCHEMA_NAME), DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME
   FROM information_schema.SCHEMATA;
 SELECT 'table', HEX(TABLE_SCHEMA), TABLE_TYPE, COALESCE(ENGINE, ''), COUNT(*)
-  FROM information_schema.TABLES WHERE TABLE_SCHEMA NOT IN ('information_schema', 'performance_schema', 'sys')
-  GROUP BY TABLE_SCHEMA, TABLE_TYPE, ENGINE;
+  FROM information_schema.TABLES GROUP BY HEX(TABLE_SCHEMA), TABLE_TYPE, ENGINE;
 SELECT 'plain', HEX(TABLE_SCHEMA), HEX(TABLE_NAME) FROM information_schema.TABLES
   WHERE %(tables)s AND %(outside)s
   AND ENGINE NOT IN (SELECT ENGINE FROM information_schema.ENGINES WHERE TRANSACTIONS = 'YES') LIMIT %(some)d;
 SELECT 'versioned', HEX(TABLE_SCHEMA), HEX(TABLE_NAME) FROM information_schema.TABLES
   WHERE TABLE_TYPE = 'SYSTEM VERSIONED' AND %(outside)s LIMIT %(some)d;
 SELECT 'accounts view', HEX(TABLE_SCHEMA) FROM information_schema.TABLES
-  WHERE TABLE_SCHEMA = 'mysql' AND TABLE_NAME = 'user' AND TABLE_TYPE = 'VIEW';
+  WHERE CAST(TABLE_SCHEMA AS BINARY) = 'mysql' AND TABLE_NAME = 'user' AND TABLE_TYPE = 'VIEW';
 SELECT 'routine', HEX(ROUTINE_SCHEMA), ROUTINE_TYPE, DATABASE_COLLATION, COUNT(*)
-  FROM information_schema.ROUTINES GROUP BY ROUTINE_SCHEMA, ROUTINE_TYPE, DATABASE_COLLATION;
+  FROM information_schema.ROUTINES GROUP BY HEX(ROUTINE_SCHEMA), ROUTINE_TYPE, DATABASE_COLLATION;
 SELECT 'trigger', HEX(TRIGGER_SCHEMA), '', DATABASE_COLLATION, COUNT(*)
-  FROM information_schema.TRIGGERS GROUP BY TRIGGER_SCHEMA, DATABASE_COLLATION;
+  FROM information_schema.TRIGGERS GROUP BY HEX(TRIGGER_SCHEMA), DATABASE_COLLATION;
 SELECT 'event', HEX(EVENT_SCHEMA), '', DATABASE_COLLATION, COUNT(*)
-  FROM information_schema.EVENTS GROUP BY EVENT_SCHEMA, DATABASE_COLLATION;
+  FROM information_schema.EVENTS GROUP BY HEX(EVENT_SCHEMA), DATABASE_COLLATION;
 SELECT DISTINCT 'odd events', HEX(EVENT_SCHEMA) FROM information_schema.EVENTS WHERE EVENT_DEFINITION LIKE '%%;;%%';
 SHOW GRANTS;
 """ % {"tables": _TABLES, "outside": _OUTSIDE, "some": _SOME}  # noqa: S608 - constants
@@ -86,8 +86,8 @@ class Server:
                 rows.append(fields)
         for fields in rows:
             self._take(*fields)
-        if not self.version or not self.databases:
-            raise Unexpected("neither a version nor a database")
+        if not self.version:
+            raise Unexpected("it has no version")
         self.grants = Grants(grants)
 
     def _take(self, kind, first, *more):

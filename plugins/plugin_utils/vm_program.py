@@ -35,8 +35,9 @@ def failure_in(words):
 def answered(done, step):
     """The answer (a dict) in the result of a `shell` that ran a program. Raises `Failure` if it failed."""
     if done["rc"] != 0:
-        message = "The step %r failed on the hypervisor with exit code %s. It said: %s"
-        raise failure_in(done["err"]) or Failure("internal", message % (step, done["rc"], done["err"][-600:] or "nothing"))
+        words = (step, done["rc"], done["err"][-600:] or "nothing")
+        message = "The step %r failed on the hypervisor with exit code %s. It said: %s" % words
+        raise failure_in(done["err"]) or Failure("internal", message)
     return answer_in(done["out"])
 
 

@@ -1,4 +1,4 @@
-"""An engine that is killed at a step of a restore, with all that it started here: as if the machine lost power.
+"""An engine that is killed at a step of a restore or backup, with all that it started here, as if power was lost.
 
 A program of its own, `python -m tests.hosts.killed DATABASE KEY STATE STEP`: it works the queue up to that step.
 """
@@ -21,6 +21,8 @@ from cyborglib.store.shelves import VaultShelf
 #: The next passphrase is in the store; the target works; Borg has changed the passphrase and nobody here heard of it;
 #: the library heard of it; the job's end, with all that it says, is about to be written.
 STEPS = ("promised", "lent", "changed", "kept", "unwritten")
+#: Of a backup: some megabytes of it are on their way.
+STREAMING = "streaming"
 
 
 def children(pid: int) -> Iterator[int]:
@@ -72,8 +74,10 @@ def prepare(step: str) -> None:
     elif step == "unwritten":
         assert scribe.recording is recording
         dies_after(recording, "record", lambda _store, work, *_: work.job.kind == "restore", before=True)
+    elif step == STREAMING:
+        dies_after(EngineControl, "progress", lambda _self, _job, progress: progress.original_bytes > 3_000_000)
     else:
-        raise SystemExit(f"{step} is none of {STEPS}")
+        raise SystemExit(f"{step} is none of {(*STEPS, STREAMING)}")
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tests.hosts.conftest import Fleet
 from tests.hosts.test_canary import canary, job_folders, token
 from tests.hosts.test_trouble import unlocked
 from tests.hosts.watcher import watching
-from tests.lab import Host, Lab
+from tests.lab import Host, Lab, LabError
 from tests.lab.mariadb import MariaDB
 
 pytestmark = pytest.mark.hosts
@@ -69,9 +70,10 @@ class Databases:
         """What Borg says on the repository's host of the vault."""
         [vault] = self.fleet.cyborg.vaults
         kept = self.fleet.cyborg._store.vaults.get(vault.id)
-        env = {"BORG_PASSPHRASE": kept.passphrase.reveal(), "LANG": "C.UTF-8"}
+        env = {"BORG_PASSPHRASE": kept.passphrase.reveal(), "LANG": "C.UTF-8", "BORG_BASE_DIR": "/var/tmp/looks"}
         words = [word.replace("VAULT", str(vault.where.path)) for word in arguments]
-        return self.fleet.hosts["nas"].run(["borg", *words], env=env).stdout
+        # Not as root: what it writes there has to stay the repository's own.
+        return self.fleet.hosts["nas"].run(["borg", *words], env=env, user="borg").stdout
 
     def blocked(self, then: Callable[[], object]) -> threading.Thread:
         """Hold the dump of `shop` up at its last table, z, and do something as soon as it stands there."""
@@ -80,14 +82,15 @@ class Databases:
         )
 
         def act() -> None:
-            try:
-                self._await(f"{WAITING} LIKE 'Waiting for table m%'")
-                then()
-            finally:
-                holder.kill()
-                holder.wait()
+            self._await(f"{WAITING} LIKE 'Waiting for table m%'")
+            then()
+            # It may have died with the server.
+            with suppress(LabError):
+                self.server.sql(f"KILL {number}")
+            holder.wait()
 
         self._await(f"{WAITING} = 'User sleep'")
+        [[number]] = self.server.sql(f"{WAITING} = 'User sleep'".replace("COUNT(*)", "ID"))
         thread = threading.Thread(target=act)
         thread.start()
         return thread
@@ -226,6 +229,8 @@ def test_a_full_disk_at_either_end(databases: Databases) -> None:
     nas.run(["sh", "-c", move, "sh", path])
     try:
         databases.fails(policy, "vault_full")
+        # To look at it, Borg needs room.
+        nas.run(["mount", "-o", "remount,size=30m", path])
         databases.borg("check", "--verify-data", "VAULT")
         assert {archive.part for archive in databases.archives(whole)} == {"shop"}
     finally:

@@ -36,7 +36,7 @@ done
 echo "GUEST found $(cat /a/counter) $(cat /b/counter)"
 for port in /sys/class/virtio-ports/*; do
     [ "$(cat $port/name)" = org.qemu.guest_agent.0 ] || continue
-    /bin/qemu-ga --method=virtio-serial --path=/dev/${port##*/} --fsfreeze-hook=/hook --statedir=/tmp --pidfile=/tmp/ga &
+    /bin/qemu-ga -m virtio-serial -p /dev/${port##*/} --fsfreeze-hook=/hook --statedir=/tmp --pidfile=/tmp/ga &
 done
 echo "GUEST up"
 grep -q still /proc/cmdline && exec sleep 1000000
@@ -48,7 +48,7 @@ while :; do
     for disk in a b; do
         printf '%09d\\n' $n | dd of=/$disk/counter conv=notrunc,fsync 2>/dev/null
     done
-    [ $((n % 4)) != 0 ] || dd if=/dev/urandom of=/a/noise bs=64k count=4 seek=$((n % 128)) conv=notrunc,fsync 2>/dev/null
+    [ $((n % 4)) != 0 ] || dd if=/dev/urandom of=/a/noise bs=64k count=4 seek=$((n % 128)) conv=notrunc 2>/dev/null
 done
 """
 HOOK = """\

@@ -56,7 +56,7 @@ class Hypervisor:
         """Start libvirt's daemons, as after the host's own start."""
         self.host.run(["mkdir", "-p", "/run/libvirt"])
         for daemon in ("virtlogd", "virtlockd", "libvirtd"):
-            self.host.run([daemon, "-d"])
+            self.host.run(["sh", "-c", f"pgrep -x {daemon} >/dev/null || {daemon} -d"])
         self.wait(lambda: self.host.run(["virsh", "version"], check=False).returncode == 0, "libvirtd answers")
 
     def stop(self) -> None:

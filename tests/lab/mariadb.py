@@ -115,4 +115,4 @@ def quoted(name: str) -> str:
 
 def literal(name: str) -> str:
     """A name as a text of SQL in which nothing can be taken for SQL."""
-    return f"CONVERT(0x{name.encode().hex()} USING utf8mb4)"
+    return f"CONVERT(0x{name.encode().hex()} USING utf8mb4) COLLATE utf8mb4_bin"

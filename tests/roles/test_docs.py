@@ -13,6 +13,7 @@ import cyborglib as cy
 from cyborglib import content
 from cyborglib.sealing import Sealer
 from tests.lab import Lab
+from tests.lab.hypervisor import Hypervisor
 from tests.roles.conftest import ROOT, Plain
 
 pytestmark = pytest.mark.hosts
@@ -30,6 +31,8 @@ def checkout(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pla
     for client in (host, web2):
         client.run(["sh", "-c", f"echo {nas.address} {nas.name} >> /etc/hosts"])
         client.write("/root/.ssh/known_hosts", nas.known_hosts)
+    kvm1 = lab.host("kvm1.example.org", servers="hypervisor")
+    Hypervisor(kvm1)
     made = Plain(tmp_path_factory.mktemp("checkout"), lab, host)
     (made.folder / "vault-password").write_text("x")
     for language, text in BLOCKS:
@@ -40,7 +43,7 @@ def checkout(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pla
             (made.folder / name[1]).write_text(text)
     made.others = {"web2": web2, "nas": nas}
     yield made
-    for one in (host, web2, nas):
+    for one in (host, web2, nas, kvm1):
         one.remove()
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.cyborg.backup.plugins.plugin_utils.mysql_names import name_in
 
-import tests.ansible.conftest  # noqa: F401 - the collection can be imported
 from tests.lab import Lab
 from tests.lab.mariadb import MariaDB, quoted
-from tests.roles.conftest import PASSPHRASE, VAULT, Plain
+from tests.roles.conftest import PASSPHRASE, ROOT, VAULT, Plain
+
+sys.path.append(str(ROOT / ".ansible"))
+
+from ansible_collections.cyborg.backup.plugins.plugin_utils.mysql_names import name_in
 
 pytestmark = pytest.mark.hosts
 
@@ -174,8 +177,9 @@ def test_an_account_that_cannot_see_everything_is_refused_with_the_grant_that_it
     mysql.sql("CREATE DATABASE hidden; CREATE TABLE hidden.t (i INT)")
     mysql.sql(
         "CREATE USER classic@localhost IDENTIFIED BY 'x'; GRANT LOCK TABLES, SELECT ON *.* TO classic@localhost;"
-        "CREATE USER `two``s`@localhost IDENTIFIED BY 'x'; GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON shop.* TO "
-        "`two``s`@localhost;GRANT SHOW DATABASES ON *.* TO `two``s`@localhost"
+        "CREATE USER `two``s`@localhost IDENTIFIED BY 'x';"
+        "GRANT SELECT, SHOW VIEW, TRIGGER, EVENT, EXECUTE ON shop.* TO `two``s`@localhost;"
+        "GRANT SHOW DATABASES ON *.* TO `two``s`@localhost"
     )
     classic, narrow = {"user": "classic", "password": "x"}, {"user": "two`s", "password": "x"}
     allowed = {"triggers": False, "events": False, "routines": False}
@@ -214,6 +218,10 @@ def test_an_account_that_cannot_see_everything_is_refused_with_the_grant_that_it
         "GRANT SELECT ON mysql.proc TO `two``s`@localhost"
     )
     before = mysql.server.state("shop")
+    # A view in it calls a function.
+    statement = "GRANT EXECUTE ON `shop`.* TO `classic`@`localhost`;"
+    assert statement in mysql.failed(**classic)
+    mysql.sql(statement)
     mysql.made(**classic)
     assert {mysql.file(archive) for archive in mysql.parts()} == {"shop", "hidden", "mysql"}
     mysql.made(**narrow, databases="shop")
@@ -227,12 +235,20 @@ def test_in_the_place_of_a_database(mysql: Mysql) -> None:
     for name in ("shop", ODD):
         server.fill(name)
     before = server.state("shop")
+    # To the server these are the same texts.
+    for name in ("SHOP", "shöp"):
+        server.sql(
+            f"CREATE DATABASE {quoted(name)}; USE {quoted(name)}; CREATE TABLE t (i INT); INSERT INTO t VALUES (1);"
+            "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET NEW.i = 1; CREATE VIEW v AS SELECT * FROM t;"
+        )
+    beside = {name: server.state(name) for name in ("SHOP", "shöp")}
     mysql.made(databases=["shop", ODD])
     archives = {name: mysql.of(name) for name in ("shop", ODD)}
     for name in ("shop", ODD):
         # Other tables, one that is the same, and things that must go.
         mysql.sql(
-            "SET foreign_key_checks = 0; DROP VIEW above; DROP TABLE child, old; CREATE TABLE more (i INT);"
+            "SET foreign_key_checks = 0; DROP VIEW above, `v ``w`, orphan; DROP TABLE child, old;"
+            "CREATE TABLE more (i INT);"
             "CREATE TRIGGER t9 BEFORE INSERT ON more FOR EACH ROW SET NEW.i = 1; CREATE PROCEDURE more() SELECT 9;"
             "CREATE VIEW above AS SELECT 4; INSERT INTO nothing VALUES (4)",
             name,
@@ -241,7 +257,8 @@ def test_in_the_place_of_a_database(mysql: Mysql) -> None:
         assert "There is a database" in said
         mysql.bring(archives[name], shared={"borg_overwrite": True})
         assert server.state(name) == before
-    assert server.databases() == {"shop", ODD}
+    assert server.databases() == {"shop", ODD, *beside}
+    assert {name: server.state(name) for name in beside} == beside
     assert "server's own" in well_refused(mysql, archives["shop"], into="mysql", shared={"borg_overwrite": True})
 
 

@@ -43,7 +43,8 @@ class Machines(Plain):
 
     def unpack(self, folder: str, archive: str = "") -> None:
         """By hand: with Borg and tar alone."""
-        command = f"mkdir -p {folder}; borg extract --stdout {VAULT}::{archive or self.archive} | tar -C {folder} -xSf -"
+        named = f"{VAULT}::{archive or self.archive}"
+        command = f"mkdir -p {folder}; borg extract --stdout {named} | tar -C {folder} -xSf -"
         self.host.run(["bash", "-o", "pipefail", "-ec", command], env={"BORG_PASSPHRASE": PASSPHRASE})
 
     def stats(self) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 from dataclasses import dataclass
@@ -54,11 +55,11 @@ class Programs:
 
     def start(self, op: str, shell: str = "", **request: Any) -> subprocess.Popen[bytes]:
         """Begin one; `shell` says where its streams go."""
-        from ansible_collections.cyborg.backup.plugins.module_utils.vm import program
-
+        # Under the collection's name, as inside Ansible.
+        vm = importlib.import_module("ansible_collections.cyborg.backup.plugins.module_utils.vm")
         if op in ("backup", "load") and "mark" not in request:
             self.mark = f"1.{next(self._marks)}.1"
-        text = program({**ASKED, "mark": self.mark, **request, "op": op})
+        text = vm.program({**ASKED, "mark": self.mark, **request, "op": op})
         path = f"/root/program-{op}"
         self.host.write(path, text)
         command = ["bash", "-o", "pipefail", "-c", f"exec python3 -I -S {path} {shell}"]
@@ -88,9 +89,11 @@ class Programs:
     def slow(self, name: str, into: str = "/root/slow.tar", **request: Any) -> subprocess.Popen[bytes]:
         """A backup that has begun to send and waits, until `go` is called, for who takes its stream."""
         self.sh("rm -f /root/go /root/pid; mkfifo /root/go")
-        reader = f"> >(dd bs=1M count=1 iflag=fullblock of={into} status=none; cat /root/go; cat >> {into}; touch /root/taken)"
+        rest = f"cat /root/go; cat >> {into}; touch /root/taken"
+        reader = f"> >(dd bs=1M count=1 iflag=fullblock of={into} status=none; {rest})"
         running = self.start("backup", reader, name=name, **request)
-        self.hypervisor.wait(lambda: self.sh(f"stat -c %s {into} 2>/dev/null || echo 0").strip() == "1048576", "it sends")
+        size = f"stat -c %s {into} 2>/dev/null || echo 0"
+        self.hypervisor.wait(lambda: self.sh(size).strip() == "1048576", "it sends")
         return running
 
     def go(self, running: subprocess.Popen[bytes]) -> Said:
@@ -112,6 +115,10 @@ class Programs:
 
     def sh(self, command: str) -> str:
         return str(self.host.run(["bash", "-euo", "pipefail", "-c", command]).stdout)
+
+    def pids(self, op: str = "backup") -> list[str]:
+        """A program that runs, and its guardian, the elder first."""
+        return self.sh(f"pgrep -f '^[p]ython3 -I -S /root/program-{op}' || true").split()
 
     def write(self, name: str, target: str, pattern: int, at: str, size: str) -> None:
         """Let a running domain write to a disk, as its guest would."""

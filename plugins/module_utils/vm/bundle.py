@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller side: joins the parts in target/ to the text of one program, as the agent's bundle does with its pieces."""
+"""Controller side: joins the parts in target/ to the text of one program, as the agent's bundle does with pieces."""
 
 import functools
 import json

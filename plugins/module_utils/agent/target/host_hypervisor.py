@@ -80,4 +80,4 @@ def make(scratch, state):
         raise Refused("unsafe_directory", message)
     # Each part is opened without following links, and belongs to nobody else.
     os.close(open_way(scratch, True, mode=0o711))
-    os.chmod(scratch, 0o711)  # QEMU has an account of its own, and goes through it
+    os.chmod(scratch, 0o711)  # noqa: S103 - QEMU has an account of its own, and goes through it

@@ -13,10 +13,10 @@ from .place import Place
 from .resting import Resting
 from .running import Running
 from .sparse_tar import END, plain, sparse
-from .trouble import Trouble, answer, ignore_signals, tell
+from .trouble import Ended, Trouble, answer, ignore_signals, tell
 from .virsh import definition, state_of, uuid_of
 
-#: Zeroes between two parts that hold data, up to which they are one part: more parts would cost more than they spare.
+#: With fewer zeroes between them two parts that hold data are one: more parts would cost more than they spare.
 GAP = 64 * 1024
 
 
@@ -27,7 +27,8 @@ def op_look(request):
     refuse_others(uuid)
     disks, left, more = chosen(parsed(definition(uuid)), request["leave_out"])
     state = state_of(uuid)[0]
-    answer({"uuid": uuid, "state": state, "disks": [disk.target for disk in disks], "left": left, "notes": notes + more})
+    names = [disk.target for disk in disks]
+    answer({"uuid": uuid, "state": state, "disks": names, "left": left, "notes": notes + more})
 
 
 def op_clean(request):
@@ -52,6 +53,7 @@ def op_backup(request):
     disks, left, notes = chosen(tree, request["leave_out"])
     place = Place(request["scratch"], request["mark"])
     place.make(uuid=uuid, name=request["name"])
+    source = None
     try:
         running = state_of(uuid)[0] not in ("shut off", "crashed")
         source = Running(place, uuid, tree, disks, request) if running else Resting(place, uuid, disks, request)
@@ -63,6 +65,8 @@ def op_backup(request):
         clean(place, keep=("lock", "state", "notes"))
         if not place.has("notes"):
             clean(place)
+        if source is not None:
+            source.dismiss()
         place.let_go()
 
 
@@ -72,7 +76,7 @@ def _stream(source, tree, left, name):
             served = source.begin()
             facts = _written(source, served, tree, left, name)
             source.verify()
-        except (Trouble, OSError):
+        except (Trouble, OSError, Ended):
             source.explain()
             raise
         _out(END)
@@ -136,9 +140,11 @@ def _disk(disk, extents, size, socket, export):
     before, after = sparse(disk.target + ".raw", extents, size)
     _out(before)
     reading = Nbd(socket, export)
-    for piece in reading.read(extents):
-        _out(piece)
-    reading.close()
+    try:
+        for piece in reading.read(extents):
+            _out(piece)
+    finally:
+        reading.close()  # before the job is ended: QEMU would wait for us
     _out(after)
     data = sum(end - start for start, end in extents)
     tell("%s: %d of %d MiB hold data" % (disk.target, -(-data // 1048576), -(-size // 1048576)))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A second process that stands by our work: if we are killed, it cleans up after us."""
 
+import contextlib
 import os
 import select
 
@@ -62,7 +63,5 @@ class Guardian:
             os.dup2(nothing, number)
         for name in os.listdir("/proc/self/fd"):
             if int(name) > 2 and int(name) not in (read, self._keep):
-                try:
+                with contextlib.suppress(OSError):  # the one by which the folder was read
                     os.close(int(name))
-                except OSError:
-                    pass  # the one by which the folder was read

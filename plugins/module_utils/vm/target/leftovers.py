@@ -63,7 +63,7 @@ def end_job(uuid, mark):
 
 def thaw(uuid):
     """Let the guest write again; gives sentences."""
-    for attempt in range(5):
+    for _attempt in range(5):
         code, _, said = virsh("domfsthaw", "--domain", uuid, seconds=60)
         if not code:
             return []

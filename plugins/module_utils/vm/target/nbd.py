@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A client of QEMU's disk servers (the NBD protocol, over a unix socket): which parts hold data, and the data.
 
-Each connection does one thing: `extents` needs the server's structured answers, reading is faster without them.
+Each connection does one thing: `extents` needs the server's structured answers, reading is faster without.
+
+Whatever was asked for is taken at once, by a thread, even if nobody wants the data yet: what changes the guest's disks
+(the end of a backup job, too) makes QEMU wait, guest and all, until the answers that are on their way have been taken.
 """
 
 import collections
+import queue
 import socket
 import struct
+import threading
 
 from .trouble import Trouble
 
-#: Bytes of one request, and how many are on their way at once.
-PIECE, WINDOW = 1024 * 1024, 8
+#: Bytes of one request, how many are on their way at once, and how many may wait to be written further.
+PIECE, WINDOW, ROOM = 1024 * 1024, 8, 16
 #: Seconds that a server may think.
 PATIENCE = 600
 MOST_STATUS = 0x40000000
@@ -27,6 +32,7 @@ class Nbd:
         self._socket.settimeout(PATIENCE)
         self.size = None
         self._handle = 0
+        self._thread = self._room = None
         try:
             self._socket.connect(path)
             self._negotiate(export.encode("utf-8", "surrogateescape"), structured)
@@ -38,10 +44,15 @@ class Nbd:
             raise
 
     def close(self):
+        """Twice does no harm."""
         try:
             self._ask(_DISC, 0, 0)
-        except OSError:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except (OSError, Trouble):
             pass  # it has gone already
+        if self._thread is not None:
+            self._room.release()  # if it waits for somebody to take what it has
+            self._thread.join()
         self._socket.close()
 
     # -- the beginning -------------------------------------------------------------------------------------
@@ -113,24 +124,38 @@ class Nbd:
 
     def read(self, extents):
         """The data of these extents, piece after piece."""
-        plan = ((at, min(PIECE, end - at)) for start, end in extents for at in range(start, end, PIECE))
-        waiting, arrived = collections.deque(), {}
-        lengths = {}
-        for at, length in plan:
-            waiting.append(self._ask(_READ, at, length))
-            lengths[waiting[-1]] = length
-            if len(waiting) >= WINDOW:
-                yield self._arrived(waiting.popleft(), lengths, arrived)
-        while waiting:
-            yield self._arrived(waiting.popleft(), lengths, arrived)
+        self._room, found = threading.Semaphore(ROOM), queue.Queue()
+        self._thread = threading.Thread(target=self._fetch, args=(extents, found), daemon=True)
+        self._thread.start()
+        while True:
+            piece = found.get()
+            if piece is None:
+                return
+            if isinstance(piece, Exception):
+                raise piece
+            yield piece
+            self._room.release()
 
-    def _arrived(self, wanted, lengths, arrived):
-        while wanted not in arrived:
-            handle = self._replied()
-            if handle not in lengths:
-                raise broken("it answers what was not asked")
-            arrived[handle] = self._take(lengths.pop(handle))
-        return arrived.pop(wanted)
+    def _fetch(self, extents, found):
+        plan = ((at, min(PIECE, end - at)) for start, end in extents for at in range(start, end, PIECE))
+        order, lengths, arrived = collections.deque(), {}, {}
+        try:
+            asked = next(plan, None)
+            while asked or lengths:
+                # Nothing is waited for as long as an answer is on its way.
+                while asked and len(lengths) < WINDOW and self._room.acquire(blocking=not lengths):
+                    order.append(self._ask(_READ, *asked))
+                    lengths[order[-1]] = asked[1]
+                    asked = next(plan, None)
+                handle = self._replied()
+                if handle not in lengths:
+                    raise broken("it answers what was not asked")
+                arrived[handle] = self._take(lengths.pop(handle))
+                while order and order[0] in arrived:
+                    found.put(arrived.pop(order.popleft()))
+            found.put(None)
+        except Exception as problem:  # it is raised where the data is waited for
+            found.put(problem)
 
     def write(self, at, data):
         """Write, and wait until it is taken."""
@@ -146,9 +171,13 @@ class Nbd:
 
     def _ask(self, command, at, length, data=b""):
         self._handle += 1
-        self._socket.sendall(struct.pack(">IHHQQI", 0x25609513, 0, command, self._handle, at, length))
-        if data:
-            self._socket.sendall(data)
+        request = struct.pack(">IHHQQI", 0x25609513, 0, command, self._handle, at, length)
+        try:
+            self._socket.sendall(request)
+            if data:
+                self._socket.sendall(data)
+        except OSError as error:
+            raise broken("it has gone (%s)" % error) from error
         return self._handle
 
     def _replied(self):
@@ -166,7 +195,10 @@ class Nbd:
         data = bytearray(length)
         view, at = memoryview(data), 0
         while at < length:
-            count = self._socket.recv_into(view[at:])
+            try:
+                count = self._socket.recv_into(view[at:])
+            except OSError as error:
+                raise broken("it has gone (%s)" % error) from error
             if not count:
                 raise broken("it has gone")
             at += count

@@ -4,6 +4,7 @@
 `<scratch>/cyborg-<mark>/` holds `lock`, `state` (JSON: whose it is), scratch files, and `notes` for who comes after.
 """
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -40,8 +41,9 @@ class Place:
         except OSError as error:
             if error.errno != errno.EEXIST:
                 raise full_or(error, self.scratch) from error
-            raise Trouble("dump_failed", "%s is there already: remove it, if no backup is at work." % self.folder) from error
-        os.chmod(self.folder, 0o711)
+            message = "%s is there already: remove it, if no backup is at work." % self.folder
+            raise Trouble("dump_failed", message) from error
+        os.chmod(self.folder, 0o711)  # noqa: S103 - the account of QEMU goes through it
         os.close(os.open(self.path("lock"), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         self.hold(0)
         self.note("state", dict(state, mark=self.mark))
@@ -56,13 +58,13 @@ class Place:
         while True:
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return True
             except BlockingIOError:
                 if time.monotonic() >= until:
-                    os.close(self._lock)
-                    self._lock = None
+                    self.let_go()
                     return False
-            time.sleep(0.1)
+                time.sleep(0.1)
+            else:
+                return True
 
     @property
     def lock(self):
@@ -97,10 +99,8 @@ class Place:
 
     def drop(self, *names):
         for name in names:
-            try:
+            with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.path(name))
-            except FileNotFoundError:
-                pass
 
     def remove(self, keep=()):
         """Remove what is ours in it, and then itself; gives what stays although it is not `keep`."""
@@ -142,7 +142,7 @@ def ready(scratch):
         message = "%s must be a folder that belongs to root and that nobody else can write to. Prepare the hypervisor."
         raise Trouble("unsupported", message % scratch)
     if not found.st_mode & 0o001:
-        os.chmod(scratch, stat.S_IMODE(found.st_mode) | 0o011)  # QEMU has an account of its own and goes through it
+        os.chmod(scratch, stat.S_IMODE(found.st_mode) | 0o011)  # noqa: S103 - QEMU has an account of its own and goes through it
 
 
 def free(scratch):

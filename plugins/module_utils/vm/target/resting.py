@@ -37,7 +37,7 @@ class Resting:
 
     def _serve(self, disk):
         if disk.kind not in ("file", "block") or not disk.path:
-            message = "%s is a disk of type %s, which is read only while the domain runs. Start it, or leave the disk out."
+            message = "%s is a disk of type %s, which is read only while the domain runs. Start it, or leave it out."
             raise Trouble("dump_failed", message % (disk.target, disk.kind))
         if not os.path.exists(disk.path):
             raise Trouble("source_missing", "The image of %s is not there: %s" % (disk.target, disk.path))
@@ -78,4 +78,7 @@ class Resting:
         for server in self._servers:
             server.terminate()
             server.wait()
+
+    def dismiss(self):
+        """All is cleaned up."""
         self._guardian.dismiss()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The disks of a running domain at one moment: libvirt's backup job in pull mode, without a checkpoint."""
 
+import os
+import signal
 import time
 from xml.sax.saxutils import quoteattr
 
@@ -8,9 +10,11 @@ from .guardian import Guardian
 from .leftovers import clean, end_job, folder_of, job_of, thaw, wake
 from .place import free, no_room
 from .trouble import Trouble, tell
-from .virsh import must, virsh
+from .virsh import must, state_of, virsh
 
 AGENT = "org.qemu.guest_agent.0"
+#: Seconds that a backup which is to be given up has for that.
+SLOW = 10
 #: What is told where no agent has made the guest write out what it held back.
 CRASH = "The disks are as after a power cut, all at one moment: %s."
 
@@ -23,18 +27,20 @@ class Running:
         self.quiesce, self.keep_free = request["quiesce"], request["keep_free"]
         self.consistency, self.frozen, self.notes = "crash", 0.0, []
         self.socket = "%s/cyborg-%s.sock" % (folder_of(uuid), place.mark)
+        self._full = None
         self._guardian = Guardian(lambda: clean(place), self._watch, place.lock)
 
     def _watch(self):
-        """In the guardian: a scratch file that cannot grow stops the guest at its next write, so the job ends before."""
-        if free(self.place.scratch) >= self.keep_free or self.place.has("full"):
-            return
-        try:
+        """In the guardian: a scratch file that cannot grow stops the guest at its next write, so the job ends before.
+
+        It is ended by the one who reads from it: QEMU would stop the guest until all it has sent is taken.
+        """
+        if self._full is None and free(self.place.scratch) < self.keep_free:
+            self._full = time.monotonic()
             self.place.note("full", {})
-            end_job(self.uuid, self.place.mark)
-            wake(self.uuid)
-        except Trouble:
-            self.place.drop("full")  # it is tried again in half a second
+            os.kill(os.getppid(), signal.SIGUSR1)
+        elif self._full is not None and time.monotonic() > self._full + SLOW:
+            os.kill(os.getppid(), signal.SIGKILL)
 
     def begin(self):
         room = free(self.place.scratch)
@@ -58,7 +64,8 @@ class Running:
                 lines.append("<disk name=%s backup='no'/>" % quoteattr(target))
                 continue
             scratch = quoteattr(self.place.path(target + ".scratch"))
-            lines.append("<disk name=%s backup='yes' type='file' exportname=%s>" % (quoteattr(target), quoteattr(target)))
+            lines.append("<disk name=%s backup='yes' type='file'" % quoteattr(target))
+            lines.append("exportname=%s>" % quoteattr(target))
             lines.append("<driver type='qcow2'/><scratch file=%s/></disk>" % scratch)
         lines.append("</disks></domainbackup>")
         text = "\n".join(lines).encode("utf-8")
@@ -112,6 +119,8 @@ class Running:
         """Raises `Trouble` unless the job is still at work, as it was begun."""
         self.explain()
         job = job_of(self.uuid)
+        if job is None and state_of(self.uuid)[0] == "shut off":
+            raise Trouble("dump_failed", "The domain was stopped before all was read. Run the backup again.")
         if job is None or job[0] != self.place.mark:
             raise Trouble("dump_failed", "The domain's backup job was ended by somebody else before all was read.")
 
@@ -124,4 +133,7 @@ class Running:
         self.notes += end_job(self.uuid, self.place.mark)
         if self.place.has("full"):
             self.notes += wake(self.uuid)
+
+    def dismiss(self):
+        """All is cleaned up."""
         self._guardian.dismiss()

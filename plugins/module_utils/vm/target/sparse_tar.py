@@ -148,7 +148,7 @@ class Reader:
             if count is None and lines:
                 count = int(b"".join(parts).partition(b"\n")[0])
         numbers = [int(word) for word in b"".join(parts).split(b"\n")[1 : 1 + 2 * count]]
-        pairs = zip(numbers[::2], numbers[1::2])
+        pairs = zip(numbers[::2], numbers[1::2])  # noqa: B905 - Python 3.6 has no strict
         return [[start, start + size] for start, size in pairs if size]
 
 

@@ -6,6 +6,9 @@ import os
 import signal
 import sys
 
+#: Those by which we are told to end; the last one is our guardian's.
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+
 
 class Trouble(Exception):
     """A sentence for people, with a code for the library."""
@@ -38,13 +41,13 @@ def _ended(number, frame):
 
 def hear_signals():
     """From now on a signal to end raises `Ended`, wherever we are."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, _ended)
 
 
 def ignore_signals():
     """From now on we end by ourselves: what is being cleaned up is cleaned up."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 

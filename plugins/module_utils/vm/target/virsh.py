@@ -79,7 +79,7 @@ def uuid_of(name):
         known = {other.rstrip(" "): uuid for other, uuid in known.items()}  # older ones fill names up with blanks
     if name.rstrip(" ") not in known and name not in known:
         listed = ", ".join(sorted(known)[:20]) or "none"
-        message = "There is no domain %s on this hypervisor (there are: %s). Set the client's vm_name to its name there."
+        message = "There is no domain %s on this hypervisor (there are: %s). Set the client's vm_name to its name."
         raise Trouble("source_missing", message % (name, listed))
     return known[name] if name in known else known[name.rstrip(" ")]
 
