@@ -65,9 +65,7 @@ class MariaDB:
     def sql(self, text: str, database: str = "") -> list[list[str]]:
         """Run statements as root, in a database; gives the rows of what they answer."""
         argv = ["mariadb", "--batch", "--skip-column-names", "--raw", "--comments", "--default-character-set=utf8mb4"]
-        out = self.host.run(
-            [*argv, "--", *([database] if database else [])], input=text, check="--force" not in arguments
-        ).stdout
+        out = self.host.run([*argv, "--", *([database] if database else [])], input=text).stdout
         return [line.split("\t") for line in out.splitlines()]
 
     def fill(self, name: str) -> None:
@@ -88,7 +86,8 @@ class MariaDB:
         things = self.sql(
             f"SELECT TABLE_TYPE, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = {here} UNION ALL"
             f" SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {here}"
-            f" UNION ALL SELECT 'EVENT', EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = {here} ORDER BY 1, 2"
+            " UNION ALL SELECT 'EVENT', EVENT_NAME FROM information_schema.EVENTS"
+            f" WHERE EVENT_SCHEMA = {here} ORDER BY 1, 2"
         )
         asked = {}
         for kind, thing in things:
