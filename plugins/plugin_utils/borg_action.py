@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible.template import is_trusted_as_template
@@ -90,6 +91,7 @@ class BorgAction(AgentAction):
         return value if plain(value) else self._templar.template(value)
 
     def work(self):
+        self._began = time.monotonic()
         self._commands = []
         self._large = set()
         self._secrets = {}
@@ -243,8 +245,9 @@ class BorgAction(AgentAction):
             offset = piece["offset"]
 
     def timeout(self):
-        """Seconds that a call may take."""
-        return int(self.vars.get("cyborg_timeout") or 0) or None
+        """Seconds that a call may take: what is left of the job's time. None without the library."""
+        whole = int(self.vars.get("cyborg_timeout") or 0)
+        return max(1, whole - int(time.monotonic() - self._began)) if whole else None
 
     def _vault(self):
         """What the agent needs for any call of Borg: environment, secrets, files."""

@@ -15,6 +15,10 @@ HOOKS = {
 }
 
 
+#: Seconds that a posthook has at least.
+POSTHOOK = 300
+
+
 class Hooked(Shell):
     """Runs `borg()` between the two. The posthook runs whatever happened, also after a prehook that failed."""
 
@@ -79,11 +83,16 @@ class Hooked(Shell):
         self.say("Running the %s." % step)
         # Kept: an engine that takes the job over between the posthook and the job's end does not run it again.
         done = self.shell(
-            step, text, own={name: str(value) for name, value in env.items()}, timeout=self.timeout() or 86400,
+            step, text, own={name: str(value) for name, value in env.items()}, timeout=self._time(watched),
             watched=watched, kept=True, on_lines=lambda lines: self._said(step, borg_answers.texts_of(lines)),
         )  # fmt: skip
         self._said(step, done["out"].splitlines())
         return done
+
+    def _time(self, watched):
+        """Seconds: what is left of the job's; for the posthook, whose turn may come when nothing is left, some more."""
+        left = self.timeout()
+        return left if watched or left is None else max(left, POSTHOOK)
 
     def _said(self, step, lines):
         for line in lines:

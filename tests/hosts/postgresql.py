@@ -90,8 +90,8 @@ class Scene(Fleet):
 def random_rows(megabytes: int) -> str:
     """A query whose rows nothing can compress: so many megabytes of text, more or less."""
     return (
-        "select n, (select string_agg(md5(random()::text || n || m), '') from generate_series(1, 32) m) as data "
-        f"from generate_series(1, {megabytes * 1000}) n"
+        "select n, (select string_agg(encode(sha512((random()::text || m)::bytea), 'hex'), '') "
+        f"from generate_series(1, 8) m) as data from generate_series(1, {megabytes * 1000}) n"
     )
 
 

@@ -47,13 +47,9 @@ def test_a_whole_server_comes_back(scene: Scene) -> None:
     server.sql("create table t (x text); insert into t values ('é');", "latin")
     server.sql("alter database latin set work_mem = '7MB'; comment on database latin is 'old'; create database empty;")
     before = {name: server.digest(name, *tables) for name, tables in (("shop", TABLES), (ODD, ["t"]), ("latin", ["t"]))}
-    policy = scene.policy("all")
-    first, second = scene.run(policy)[0], scene.run(policy)[0]
-    assert scene.archives(first).keys() == {"globals", "shop", ODD, "latin", "empty"}
-    assert len({archive.name for archive in scene.cyborg.archives.find(policy=policy.id)}) == 10
+    archives = scene.archives(scene.run(scene.policy("all"))[0])
+    assert archives.keys() == {"globals", "shop", ODD, "latin", "empty"}
     scene.sound()
-
-    archives = scene.archives(second)
     scene.drop()
     server.sql('drop role keeper; drop role "read er"; create role bystander login;')
     # Without its roles a database is not restored at all, and the error names them.
@@ -105,7 +101,10 @@ def test_roles_come_with_a_database_or_nothing_belongs_to_them(scene: Scene) -> 
 def test_in_the_place_of_one_that_is_in_use(scene: Scene) -> None:
     server = scene.server
     server.create(ODD, "create table t as select n from generate_series(1, 10) n;")
-    archive = scene.archives(scene.run(scene.policy("one", database=ODD))[0])[ODD]
+    policy = scene.policy("one", database=ODD)
+    # Twice within the same minute: two archives, of which the first is as good as the second.
+    archive, other = (scene.archives(scene.run(policy)[0])[ODD] for _ in range(2))
+    assert archive.name != other.name
     server.sql("delete from t where n > 3;", ODD)
     job = scene.back(archive, into=ODD)
     assert (job.status, job.error.code) == ("failed", "database_exists"), scene.said()

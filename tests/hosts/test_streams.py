@@ -40,6 +40,14 @@ def fails(fleet: Fleet, policy: cy.Policy, code: str) -> cy.Job:
     return job
 
 
+def sound(fleet: Fleet) -> None:
+    """All archives of the vault are whole."""
+    [vault] = fleet.cyborg.vaults
+    kept = fleet.cyborg._store.vaults.get(vault.id)
+    env = {"BORG_PASSPHRASE": kept.passphrase.reveal(), "BORG_BASE_DIR": "/tmp/borg"}
+    fleet.hosts["nas"].run(["borg", "check", "--verify-data", vault.where.path], env=env)
+
+
 def text(fleet: Fleet, path: str) -> str:
     return fleet.hosts["web1"].read(path).decode()
 
@@ -50,6 +58,9 @@ def test_a_command_and_back(fleet: Fleet) -> None:
     assert job.stats.files == 1
     archive = fleet.only(job)
     assert archive.confirmed_at is not None
+    # Another one in the same minute.
+    fleet.run(policy)
+    assert len(fleet.cyborg.archives) == 2
     web1 = fleet.cyborg.clients.get("web1")
     # Into a command, a new file, a folder here.
     assert (
@@ -91,7 +102,10 @@ def test_what_fails_leaves_no_archive_and_says_why(fleet: Fleet) -> None:
     fails(fleet, piped(fleet, "seq 10", "cut", extra_vars={"ends": "-- done"}), "dump_failed")
     job = fails(fleet, piped(fleet, "seq 10; sleep 600", "slow", timeout=8), "timeout")
     assert not [argv for argv in fleet.hosts["web1"].processes() if "sleep" in argv]
+    killed = piped(fleet, "head -c 9000000 /dev/urandom; kill -9 $$; head -c 9000000 /dev/urandom", "killed")
+    assert "killed by signal 9" in str(fails(fleet, killed, "dump_failed"))
     fleet.run(piped(fleet, "seq 10", "good"))
+    sound(fleet)
 
 
 def test_a_full_disk_at_either_end(fleet: Fleet) -> None:
@@ -102,7 +116,9 @@ def test_a_full_disk_at_either_end(fleet: Fleet) -> None:
     job = fails(fleet, piped(fleet, "seq 10; seq 1000000 > /root/tiny/x", "own"), "client_full")
     job = fails(fleet, piped(fleet, "head -c 60000000 /dev/urandom", "big", compression="none"), "vault_full")
     assert "full" in str(job.error)
-    # What was there before is whole.
+    # What was there before is whole; to look at it, Borg needs room.
+    fleet.hosts["nas"].run(["mount", "-o", "remount,size=64m", "/srv/borg"])
+    sound(fleet)
     done = fleet.restore(fleet.only(small), destination=fleet.folder / "small")
     assert done.status == "successful"
 

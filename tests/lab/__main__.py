@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.lab.bare import bare
 from tests.lab.lab import STATE, Lab, sweep
@@ -23,10 +24,10 @@ LOCK, KEEPER = STATE / "keeper.lock", STATE / "keeper"
 
 
 def build() -> None:
-    for borg in (None, "1.2", "1.4"):
-        lower(borg)
-    for servers in SERVERS:
-        lower("1.2", servers)
+    lower("1.2")  # with what all others are made from
+    wanted: list[tuple[str, str | None]] = [("1.4", None), *(("1.2", servers) for servers in SERVERS)]
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        list(pool.map(lambda each: lower(*each), wanted))
 
 
 def up(count: str = "3", borg: str = "") -> None:
