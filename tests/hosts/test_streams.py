@@ -45,7 +45,7 @@ def sound(fleet: Fleet) -> None:
     [vault] = fleet.cyborg.vaults
     kept = fleet.cyborg._store.vaults.get(vault.id)
     env = {"BORG_PASSPHRASE": kept.passphrase.reveal(), "BORG_BASE_DIR": "/tmp/borg"}
-    fleet.hosts["nas"].run(["borg", "check", "--verify-data", vault.where.path], env=env)
+    fleet.hosts["nas"].run(["borg", "check", "--verify-data", vault.where.path], user="borg", env=env)
 
 
 def text(fleet: Fleet, path: str) -> str:
@@ -120,7 +120,7 @@ def test_a_full_disk_at_either_end(fleet: Fleet) -> None:
     fleet.hosts["nas"].run(["mount", "-o", "remount,size=64m", "/srv/borg"])
     sound(fleet)
     done = fleet.restore(fleet.only(small), destination=fleet.folder / "small")
-    assert done.status == "successful"
+    assert done.status == "successful", fleet.said()
 
 
 def test_each_client_has_variables_of_its_own(fleet: Fleet) -> None:
@@ -134,7 +134,7 @@ def test_each_client_has_variables_of_its_own(fleet: Fleet) -> None:
     assert (fleet.folder / "web1/stream").read_text() == "web1\n"
     assert (fleet.folder / "web2/b").read_text() == "second\n"
     with pytest.raises(cy.Invalid, match=r"takes no 'comand' \(did you mean 'command'\?\)"):
-        fleet.cyborg.policies.replace(attrs.evolve(added, client_extra_vars={one: {"comand": "x"}}))
+        fleet.cyborg.policies.replace(attrs.evolve(added, client_extra_vars={**own, one: {"comand": "x"}}))
     with pytest.raises(cy.Invalid, match="needs 'command'"):
         fleet.cyborg.policies.replace(attrs.evolve(added, client_extra_vars={one: {"command": "x"}}))
 
