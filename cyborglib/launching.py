@@ -31,7 +31,7 @@ def launch(
     `variables` are the policy's for a client, with those of the launch over them.
 
     A client whose backup of this policy is unfinished gives that job. Raises `Disabled`, and queues
-    nothing, if the policy, its schedule, its repository or all of its clients are disabled.
+    nothing, if the policy, its schedule, its repository or all of its clients (or their hypervisors) are disabled.
     """
     with store.transaction():
         repository = store.repositories.get(policy.repository)
@@ -43,7 +43,12 @@ def launch(
                 raise Invalid(
                     f"{client.hostname} is not a client of the policy {policy.name}; add it to the policy first"
                 )
-        enabled = [client for client in members if client.enabled]
+        able = [client for client in members if client.enabled]
+        # One hypervisor that is switched off keeps its own machines from being backed up, and nobody else's.
+        off = {client.id: machines.stopped(store, policy, client) for client in able}
+        enabled = [client for client in able if not off[client.id]]
+        if not enabled and able:
+            raise Disabled(off[able[0].id])
         if not enabled:
             what = "has no clients" if not members else "has no enabled client"
             raise Disabled(
@@ -81,7 +86,7 @@ def prepare_repository(store: Store, repository: Repository, now: datetime) -> Q
         targets = [
             target_of(store, policy, repository, client, policy.variables_for(client.id), now)
             for policy, client in members
-            if client.enabled
+            if client.enabled and not machines.stopped(store, policy, client)
         ]
         if not targets:
             raise Invalid(

@@ -27,11 +27,21 @@ def hypervisor_of(store: Store, policy: Policy, client: Client) -> Client | None
     """
     if policy.type != TYPE:
         return None
+    if why := stopped(store, policy, client):
+        raise Disabled(why)
+    return store.clients.get(client.hypervisor or 0)
+
+
+def stopped(store: Store, policy: Policy, client: Client) -> str:
+    """Why a client is not backed up by a policy although it is enabled: its hypervisor is not. "" if it is.
+
+    Raises `Invalid` for a machine without a hypervisor.
+    """
+    if policy.type != TYPE:
+        return ""
     check(client)
     found = store.clients.get(client.hypervisor or 0)
-    if not found.enabled:
-        raise Disabled(f"{client.hostname} runs on {found.hostname}, which is disabled; enable that first")
-    return found
+    return "" if found.enabled else f"{client.hostname} runs on {found.hostname}, which is disabled; enable that first"
 
 
 def check_policy(store: Store, policy: Policy) -> None:

@@ -113,3 +113,35 @@ def _keys(cyborg: cy.Cyborg, job: cy.Job) -> list[object]:
     with cyborg._store._database.reading() as connection:
         query = select(schema.job_keys.c.key.label("name")).where(schema.job_keys.c.job == job.id)
         return list(connection.execute(query))
+
+
+def test_a_hypervisor_that_is_off_keeps_only_its_own_machines_back(site: Site) -> None:
+    other = site.cyborg.clients.add(cy.Client("kvm2"))
+    db = site.cyborg.clients.add(cy.Client("db1", hypervisor=other))
+    both = site.add("both", [site.web, db])
+    site.cyborg.clients.replace(attrs.evolve(other, enabled=False))
+    assert [job.client_name for job in site.cyborg.launch(both)] == ["web1"]
+    assert {job.client_name for job in site.cyborg.prepare(site.vault)} == {"kvm1"}
+    with pytest.raises(cy.Disabled, match="db1 runs on kvm2, which is disabled"):
+        site.cyborg.launch(both, clients=[db])
+
+
+def test_a_machine_of_a_policy_keeps_a_hypervisor(site: Site) -> None:
+    with pytest.raises(cy.Invalid, match=r"web1 is backed up as a virtual machine by the policy machines.*first"):
+        site.cyborg.clients.replace(attrs.evolve(site.web, hypervisor=None))
+
+
+def test_a_queued_backup_is_never_worked_on_another_host_than_its_clients_data(site: Site) -> None:
+    files = site.add("files", [site.web], type="config")
+    other = site.cyborg.clients.add(cy.Client("kvm2"))
+    [machine], [folder] = site.cyborg.launch(site.policy), site.cyborg.launch(files)
+    site.cyborg.policies.replace(attrs.evolve(site.policy, type="config"))
+    site.cyborg.policies.replace(attrs.evolve(files, type="vm"))
+    moved = site.add("moved", [site.web])
+    [third] = site.cyborg.launch(moved)
+    site.cyborg.clients.replace(attrs.evolve(site.web, hypervisor=other))
+    for job in (machine, folder, third):
+        [done] = site.cyborg.finish(job)
+        assert (done.status, done.error.code) == ("failed", "bad_arguments")
+        assert "was changed after this job was queued" in done.error.message
+    assert not [run for run in site.executor.runs if run.playbook == "backup"]

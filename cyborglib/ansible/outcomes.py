@@ -14,6 +14,7 @@ from .texts import harmless
 #: Bounds of what one job may tell.
 WARNINGS, ARCHIVES, DEPTH, PART = 200, 100_000, 20, 1000
 _ID = re.compile(r"[0-9a-f]{64}")
+_UNKEPT = re.compile("[\\x00\ud800-\udfff]")
 
 
 class HostileAnswer(ValueError):
@@ -82,7 +83,8 @@ def _archive(value: object) -> ArchiveMade:
 
 
 def _part(value: object) -> str:
-    if not isinstance(value, str) or len(value) > PART:
+    # What a store cannot keep would cost the job its whole end, and its archives.
+    if not isinstance(value, str) or len(value) > PART or _UNKEPT.search(value):
         raise HostileAnswer(f"{harmless(value, 50)!r} is not the name of a part of a backup")
     return value
 

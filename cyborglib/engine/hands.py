@@ -16,7 +16,7 @@ from ..model import Settings
 from ..store import Claim, Store, unavailable
 from .at_work import Assigned, AtWork, Ending
 from .heart import Heart
-from .loading import Loading, refuse_disabled
+from .loading import Loading, refuse_disabled, refuse_moved
 from .outbox import Outbox
 from .recording import ASKED
 from .runs import Runs
@@ -113,6 +113,7 @@ class Hands:
             work = loading.work(claim, self._clock())
             if not recover:
                 refuse_disabled(work)
+                refuse_moved(work)
             assigned = self._assign(work)
         except Exception as error:
             # Whatever it is, it must neither stop the queue nor leave the job unfinished.

@@ -10,6 +10,7 @@ import attrs
 
 from ..errors import ErrorCode
 from ..kinds import Refused, Role, Work
+from ..machines import TYPE as MACHINES
 from ..model import Archive, JobKind, Settings
 from ..store import Claim, ReadShelf, Store
 
@@ -106,3 +107,20 @@ def refuse_disabled(work: Work) -> None:
     if off:
         message = f"{off} was disabled after this job was queued; enable it, and launch again"
         raise Refused(ErrorCode.BAD_ARGUMENTS, message, skip=True)
+
+
+def refuse_moved(work: Work) -> None:
+    """Raise `Refused` for a backup that would be worked on another host than the one its client's data is on now.
+
+    That would be another host's data, or what a machine left behind where it ran before, under this client's name.
+    """
+    client, policy = work.client, work.policy
+    if work.job.kind is not JobKind.BACKUP or client is None or policy is None:
+        return
+    on = client.hypervisor if policy.type == MACHINES else None
+    if work.job.hypervisor != on:
+        raise Refused(
+            ErrorCode.BAD_ARGUMENTS,
+            f"the type of the policy {policy.name}, or the hypervisor of {client.hostname}, was changed after this job "
+            "was queued, so it would be worked on the wrong host; launch the policy again",
+        )

@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     RowMapping,
+    Select,
     TextClause,
     delete,
     func,
@@ -75,13 +76,26 @@ class ClientShelf(Shelf[Client]):
         value = super()._prepared(connection, value, old)
         if old is not None and value.hypervisor == old.id:
             raise Invalid(f"{old.hostname} cannot be its own hypervisor; give the client that it runs on")
+        if old is not None and old.hypervisor is not None and value.hypervisor is None:
+            # Without one such a policy could not be launched any more, for none of its clients.
+            policies = schema.policies.c
+            machines = _policies(connection, policies.id.in_(self._theirs(old.id)), policies.type == "vm")
+            if machines:
+                raise Invalid(
+                    f"{old.hostname} is backed up as a virtual machine by {', '.join(machines)}, so it needs a "
+                    "hypervisor; take it out of that first"
+                )
         return value
 
-    def _users(self, connection: Connection, id: int) -> list[str]:
+    @staticmethod
+    def _theirs(id: int | None) -> Select[tuple[int]]:
+        """The ids of a client's policies."""
         members = schema.policy_clients.c
-        theirs = select(members.policy).where(members.client == id)
+        return select(members.policy).where(members.client == id)
+
+    def _users(self, connection: Connection, id: int) -> list[str]:
         return [
-            *_policies(connection, schema.policies.c.id.in_(theirs)),
+            *_policies(connection, schema.policies.c.id.in_(self._theirs(id))),
             *_named(
                 connection,
                 schema.clients.c.hostname,

@@ -42,6 +42,8 @@ RECONNECT = (1, 2, 4, 8, 15, 30)
 PATIENCE = 900
 #: As long where nothing shows that a job was started: it is asked for, and then called lost.
 DOUBT = 60
+#: Seconds after a command's time is over in which the host must have ended it: else nobody there looks after it.
+OVERDUE = 60
 
 
 class AgentAction(Exchanging):
@@ -143,7 +145,7 @@ class AgentAction(Exchanging):
             # Results of earlier jobs on this host that are in safe hands: an exchange of its own would cost more.
             request["forget"] = [[str(job), int(fence)] for job, fence in self.vars["cyborg_forget"]]
         with self._watching() if watched else self._unwatched():
-            reply = self._follow(name, request, on_lines, on_progress, on_start)
+            reply = self._follow(name, request, on_lines, on_progress, on_start, asked.get("timeout"))
         if forget:
             self.forget(step)
         return reply
@@ -176,8 +178,9 @@ class AgentAction(Exchanging):
             wait = min(wait, STUBBORN)
         return {"offset": offset, "seen": seen, "wait": wait, "quiet": quiet}
 
-    def _follow(self, name, request, on_lines, on_progress, on_start):
+    def _follow(self, name, request, on_lines, on_progress, on_start, timeout=None):
         lines, told = Lines(), False
+        until = time.monotonic() + timeout + OVERDUE if timeout else None
         while True:
             reply = self._persistently(name, request)
             state = reply.get("state")
@@ -201,8 +204,22 @@ class AgentAction(Exchanging):
                 on_progress(reply["progress"], reply)
             if state == "ended" and "result" in reply:
                 return self._checked(reply)
+            if until is not None and time.monotonic() > until and state != "ended":
+                return self._overdue(name)
             news = self._follow_now(reply.get("offset", 0), reply.get("seen", 0), WAIT)
             request = dict(news, op="follow", job=name, keep=request.get("keep", True))
+
+    def _overdue(self, name):
+        """End a command whose supervisor, which was to end it in time, is gone: it would stay for good."""
+        reply = self._cancel(name, time.monotonic() + PATIENCE)
+        result = reply.get("result") or {}
+        if result.get("lost") or result.get("canceled"):
+            raise Failure(
+                "timeout",
+                "The command was not done within its time, and nobody was left on the host to end it (its supervisor "
+                "was killed there). It was ended now.",
+            )
+        return self._checked(reply)
 
     def _checked(self, reply):
         result = reply["result"]

@@ -39,6 +39,8 @@ PIECE, MOST = 4 * 1024 * 1024, 64 * 1024 * 1024
 #: Seconds that Borg has to give its lock back when its time is over: on a busy host five were not enough, and a lock
 #: that stays keeps all others out of the vault.
 GRACE = 20
+#: Seconds that a call has at least, however little of the job's time is left; less only if that is less altogether.
+LEAST = 60
 #: Bytes of a command's log that may lie on the host until its next job.
 LARGE = 64 * 1024
 #: Of a vault that was opened with its next passphrase, before the controller has seen that.
@@ -91,12 +93,14 @@ class BorgAction(AgentAction):
         return value if plain(value) else self._templar.template(value)
 
     def work(self):
-        self._began = time.monotonic()
         self._commands = []
         self._large = set()
         self._secrets = {}
         self._turned = self._settled = False
         self._told = False
+        self._since = time.monotonic()
+        #: True if the host knows, from an engine that died, of a command that goes before the main one.
+        self._preceded = False
         #: Warnings of the job that come up on the way.
         self._notes = []
         try:
@@ -180,9 +184,7 @@ class BorgAction(AgentAction):
         def started(reply):
             if main:
                 self._commands.append(step)
-            if not self._told and self.control is not None:
-                self._told = True
-                self.control.started()
+            self.begun()
             if on_start:
                 on_start(reply)
 
@@ -199,6 +201,12 @@ class BorgAction(AgentAction):
             )
         self._judge(reply)
         return reply
+
+    def begun(self):
+        """Tell the library, once, that the job's work on its host has begun."""
+        if not self._told and self.control is not None:
+            self._told = True
+            self.control.started()
 
     def _judge(self, reply):
         """Raises the `Failure` that the end of a call means."""
@@ -245,9 +253,21 @@ class BorgAction(AgentAction):
             offset = piece["offset"]
 
     def timeout(self):
-        """Seconds that a call may take: what is left of the job's time. None without the library."""
-        whole = int(self.vars.get("cyborg_timeout") or 0)
-        return max(1, whole - int(time.monotonic() - self._began)) if whole else None
+        """Seconds that a call may take: what is left of the job's. One of many parts has not the time of all."""
+        whole = self.whole_timeout()
+        return whole and max(min(LEAST, whole), whole - int(time.monotonic() - self._since))
+
+    def whole_timeout(self):
+        """Seconds that the job may take; None if they are not bounded."""
+        return int(self.vars.get("cyborg_timeout") or 0) or None
+
+    def never_began(self, failure):
+        """True if a main command that was asked for in vain was never started.
+
+        What an engine that died had started before it is known to the host until the job has ended, and so would it be.
+        If the host knows of nothing at all, it was restarted, and nobody can tell.
+        """
+        return self._preceded and failure.code == "lost" and bool(failure.details.get("unknown"))
 
     def _vault(self):
         """What the agent needs for any call of Borg: environment, secrets, files."""
@@ -354,9 +374,13 @@ class Attached:
         """The job's main call: started, or, with the variable ``cyborg_attach``, only asked for."""
         if not self.vars.get("cyborg_attach"):
             return self.call("", argv, **asked)
-        if self.control is not None:
-            self.control.started()
-        return self._attached("")
+        self.begun()
+        try:
+            return self._attached("")
+        except Failure as failure:
+            if not self.never_began(failure):
+                raise
+        return self.call("", argv, **asked)
 
 
 __all__ = ["VAULT", "Attached", "BorgAction", "Canceled", "Failure"]

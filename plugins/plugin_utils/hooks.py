@@ -15,10 +15,6 @@ HOOKS = {
 }
 
 
-#: Seconds that a posthook has at least.
-POSTHOOK = 300
-
-
 class Hooked(Shell):
     """Runs `borg()` between the two. The posthook runs whatever happened, also after a prehook that failed."""
 
@@ -42,21 +38,35 @@ class Hooked(Shell):
         text = self._hook("prehook")
         if not text:
             return
-        if self.vars.get("cyborg_attach"):
-            # After an engine has died, what it had begun is only followed: its prehook has run, and left its answer.
-            self._names = dict(getattr(self, "_names", {}), prehook=self.command_id("prehook"))
-            self._commands.append("prehook")
-            return
         if self.check:
             self.say("would run the prehook")
             return
-        done = self._run("prehook", text, "pending", None, watched=True)
-        if done["rc"]:
+        done = (
+            self._followed("prehook")
+            if self.vars.get("cyborg_attach")
+            else self._run("prehook", text, "pending", None, watched=True)
+        )
+        if done is not None and done["rc"]:
             raise Failure(
                 "hook_failed",
                 "The prehook failed with exit code %s, so nothing was backed up. It said: %s"
                 % (done["rc"], _last(done) or "nothing"),
             )
+
+    def _followed(self, step):
+        """How a hook ends that the engine before had begun: it may still be at work. None if the host knows of none."""
+        self._commands.append(step)
+        try:
+            reply = self.attach(
+                step, forget=False, on_start=lambda _reply: self.begun(),
+                on_lines=lambda lines: self._said(step, borg_answers.texts_of(lines)),
+            )  # fmt: skip
+        except Failure as failure:
+            if failure.details.get("unknown"):
+                return None
+            raise
+        self._preceded = True
+        return self.shell_ended(step, reply, kept=True)
 
     def _posthook(self, outcome, failure):
         text = self._hook("posthook")
@@ -82,17 +92,15 @@ class Hooked(Shell):
         }
         self.say("Running the %s." % step)
         # Kept: an engine that takes the job over between the posthook and the job's end does not run it again.
+        # The posthook has a time of its own, as it runs also where the job's is over.
+        timeout = self.timeout() if watched else self.whole_timeout()
         done = self.shell(
-            step, text, own={name: str(value) for name, value in env.items()}, timeout=self._time(watched),
-            watched=watched, kept=True, on_lines=lambda lines: self._said(step, borg_answers.texts_of(lines)),
+            step, text, own={name: str(value) for name, value in env.items()}, timeout=timeout or 86400,
+            watched=watched, kept=True, on_start=lambda _reply: self.begun(),
+            on_lines=lambda lines: self._said(step, borg_answers.texts_of(lines)),
         )  # fmt: skip
         self._said(step, done["out"].splitlines())
         return done
-
-    def _time(self, watched):
-        """Seconds: what is left of the job's; for the posthook, whose turn may come when nothing is left, some more."""
-        left = self.timeout()
-        return left if watched or left is None else max(left, POSTHOOK)
 
     def _said(self, step, lines):
         for line in lines:

@@ -8,6 +8,7 @@ either side fails, whatever the other one says.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 
 from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_answers, borg_argv
@@ -27,20 +28,23 @@ LOAD = dict(
     overwrite={"type": "bool", "default": False},
     dry_run={"type": "bool", "default": False},
 )
-#: The last line on stderr tells how both sides ended.
+#: The last line on stderr tells how both sides ended. It begins a line, whatever the script left there.
 _OUTER = """\
 %s | bash -o pipefail "$CYBORG_SCRIPT"
 ended=("${PIPESTATUS[@]}")
 [ "${ended[*]}" = "0 0" ] && exit 0
-printf '@@cyborg-load@@ %%s %%s\\n' "${ended[@]}" >&2
+printf '\\n@@cyborg-load@@ %%s %%s\\n' "${ended[@]}" >&2
 exit 1
 """
-_ENDED = "@@cyborg-load@@ "
+_ENDED = re.compile(r"@@cyborg-load@@ (\d+) (\d+)")
 _SIGPIPE = 141
 
 
 class LoadAction(Shell, BorgAction):
     """A restore whose stream goes into a command."""
+
+    #: True while the call is one of `extract_into`, whose exit code is none of Borg's.
+    _loading = False
 
     def load(self):
         """Do it: gives {"facts", "warnings", "result"}, as `borg` does. Raises `Failure`."""
@@ -96,15 +100,21 @@ class LoadAction(Shell, BorgAction):
         argv = [self.args["program"], *argv[1:]]
         request = handed(_OUTER % " ".join(map(shlex.quote, argv)), secrets, env, {"CYBORG_SCRIPT": script})
         request["templates"] += [len(COMMAND) - 1]
-        return self.out(step, self.call(step, COMMAND, **request))
+        self._loading = True
+        try:
+            reply = self.call(step, COMMAND, **request)
+        finally:
+            self._loading = False
+        return self.out(step, reply)
 
     def _judge(self, reply):
         result = reply["result"]
-        ended = [line for line in result.get("tail") or () if line.startswith(_ENDED)]
-        if not ended or result.get("timed_out") or not result.get("rc"):
+        if not self._loading or result.get("timed_out") or not result.get("rc"):
             super()._judge(reply)
             return
-        borg, script = (int(code) for code in ended[-1][len(_ENDED) :].split())
+        ended = [found for line in result.get("tail") or () if (found := _ENDED.fullmatch(line))]
+        # Without that line, Borg may still have said what was wrong; else all that is known is that it failed.
+        borg, script = map(int, ended[-1].groups()) if ended else (result["rc"], 0)
         # A script that ended early lets Borg write into a pipe that nobody reads.
         if borg and not (script and (borg == _SIGPIPE or _broken_pipe(result))):
             super()._judge({"result": dict(result, rc=borg)})
@@ -118,7 +128,12 @@ class LoadAction(Shell, BorgAction):
                 "load_failed", "The command that takes the archive in failed with exit code %d. It said: %s"
                 % (script, short or "nothing"),
             )  # fmt: skip
-        raise Failure("load_failed", "The archive did not come to its end: %s" % (short or "nobody said why"))
+        raise Failure(
+            "load_failed", "The archive was not taken in to its end: %s" % (short or "nobody said why")
+        )
+
+    def _lines(self, lines):
+        super()._lines([line for line in lines if not line.startswith("@@cyborg-")])
 
     def _identify(self):
         """(path, size) of the one file in the archive; a name can be given to another archive, an id cannot."""

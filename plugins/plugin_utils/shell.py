@@ -15,8 +15,8 @@ class Shell:
     """`shell` runs one."""
 
     def shell(
-        self, step, script, *, secrets=None, env=None, more=None, own=None, timeout=600, on_lines=None, watched=True,
-        kept=False,
+        self, step, script, *, secrets=None, env=None, more=None, own=None, timeout=600, on_lines=None, on_start=None,
+        watched=True, kept=False,
     ):  # fmt: skip
         """Run a script with bash (pipefail) and wait for its end, whatever that is.
 
@@ -27,6 +27,7 @@ class Shell:
         :param own: like `env`, for variables of ours (CYBORG_…)
         :param timeout: seconds
         :param on_lines: called with the lines on its stderr
+        :param on_start: called once, with the agent's first answer
         :param watched: False: a cancel of the job lets it go on to its end
         :param kept: its answer is kept on the host as long as the job's archives are: an engine that takes the job
             over gets the same one, as the agent starts nothing twice
@@ -41,13 +42,18 @@ class Shell:
         if kept:
             self._commands.append(step)
         reply = self.command(
-            step, COMMAND, forget=False, keep=kept, timeout=timeout, on_lines=on_lines, watched=watched, **request
-        )
+            step, COMMAND, forget=False, keep=kept, timeout=timeout, on_lines=on_lines, on_start=on_start,
+            watched=watched, **request
+        )  # fmt: skip
+        return self.shell_ended(step, reply, kept)
+
+    def shell_ended(self, step, reply, kept):
+        """What `shell` gives, of the agent's last answer."""
         result = reply["result"]
         if result.get("exec_error"):
             raise Failure("unsupported", "bash cannot be started on the host (%s); install it." % result["exec_error"])
         if result.get("timed_out"):
-            raise Failure("timeout", "The step %r took longer than %d seconds on the host." % (step, timeout))
+            raise Failure("timeout", "The step %r was not done on the host within the time that it has." % step)
         if result.get("out_cut"):
             raise Failure("unparsable", "The step %r printed more than can be taken." % step)
         try:

@@ -17,6 +17,7 @@ from being made; but then the job has failed, with the archives that are good.
 from __future__ import annotations
 
 import json
+import re
 import time
 
 from ansible_collections.cyborg.backup.plugins.module_utils.agent import source_of
@@ -46,10 +47,13 @@ _OUTER = """\
 bash -o pipefail "$CYBORG_SCRIPT" | "$CYBORG_PYTHON" -I -S "$CYBORG_GUARD"
 ended=("${PIPESTATUS[@]}")
 [ "${ended[*]}" = "0 0" ] && exit 0
-printf '@@cyborg-stream@@ %s %s\\n' "${ended[@]}" >&2
+printf '\\n@@cyborg-stream@@ %s %s\\n' "${ended[@]}" >&2
 exit 1
 """
 _ENDED, _GUARD = "@@cyborg-stream@@ ", "@@cyborg-guard@@ "
+#: Bytes that are not UTF-8: no store can keep them.
+_HALF = re.compile("[\ud800-\udfff]")
+_UNNAMED = "This name is not UTF-8, so no archive can be kept under it. Rename it, or leave it out."
 #: A writer whose reader went away.
 _SIGPIPE = 141
 #: After these nothing further can be made either, or should be.
@@ -75,21 +79,24 @@ class StreamAction(Hooked, BorgAction):
 
     def borg(self):
         archive = self.args["archive"] or self._name()
-        if self.vars.get("cyborg_attach") and self.control is not None:
-            self.control.started()
+        if self.vars.get("cyborg_attach"):
+            self.begun()
         parts = self.parts()
         if self.check:
             for part in parts:
                 self.say("would make the archive %s" % _named(archive, part))
             return {"result": {"changed": True, "archives": [_named(archive, part) for part in parts]}}
         self._made = made = []
-        failed = []
-        for number, part in enumerate(parts):
+        failed = [(part, Failure("unsupported", _UNNAMED)) for part in parts if _HALF.search(part.name)]
+        for part in parts:
+            if _HALF.search(part.name):
+                continue
             try:
-                self._still_wanted()
-                made.append(self._make(_named(archive, part), part, begun=number > 0))
+                made.append(self._make(_named(archive, part), part))
+                self._preceded = True
             except Failure as failure:
                 failed.append((part, failure))
+                self._preceded = True
                 if failure.code in _ALL:
                     break
         outcome = {"archives": made, "stats": _sum(made), "warnings": []}
@@ -126,14 +133,14 @@ class StreamAction(Hooked, BorgAction):
 
     # -- one part ------------------------------------------------------------------------------------------
 
-    def _make(self, name, part, *, begun):
+    def _make(self, name, part):
         args = self.args
         argv = borg_argv.stream(
             name, part.file, COMMAND, lock_wait=args["lock_wait"], compression=args["compression"],
             timestamp=args["timestamp"], upload_ratelimit=args["upload_ratelimit"],
         )  # fmt: skip
         step = "part " + part.name if part.name else ""
-        reply = self._part_call(step, argv, part, begun)
+        reply = self._part_call(step, argv, part)
         made = borg_answers.created(self.out(step, reply), name, args["repository"], args["repository_id"])
         made["part"] = part.name
         if self.control is None:
@@ -142,16 +149,16 @@ class StreamAction(Hooked, BorgAction):
             self.warn(warning)
         return made
 
-    def _part_call(self, step, argv, part, begun):
+    def _part_call(self, step, argv, part):
         self._says = part.says
         if self.vars.get("cyborg_attach"):
+            # If the job was canceled, this ends what is at work on the host.
             try:
                 return self._attached(step)
             except Failure as failure:
-                # While the host knows of an earlier part, this one never began: results are kept until the job has
-                # ended. If it knows of none, nobody can tell.
-                if failure.code != "lost" or not failure.details.get("unknown") or not begun:
+                if not self.never_began(failure):
                     raise
+        self._still_wanted()
         return self.call(step, argv, main=True, **self._handed(argv, part))
 
     def _handed(self, argv, part):

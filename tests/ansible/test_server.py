@@ -249,6 +249,7 @@ def test_a_large_frame_arrives(control: Socket) -> None:
     [
         None, [], {"archives": [{"borg_id": "x"}]}, {"archives": 7}, {"stats": {"files": -1}}, {"warnings": "text"},
         {"stats": {"files": True}}, {"stats": []}, {"facts": []}, {"error": "text"}, {"archives": [{"borg_id": None}]},
+        *({"archives": [{"borg_id": "0" * 64, "part": part}]} for part in ("a\0", "\udcff", "x" * 1001, 7)),
     ],
 )  # fmt: skip
 def test_an_end_that_cannot_be_believed_is_an_error(control: Socket, outcome: object) -> None:

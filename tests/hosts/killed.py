@@ -23,6 +23,8 @@ from cyborglib.store.shelves import VaultShelf
 STEPS = ("promised", "lent", "changed", "kept", "unwritten")
 #: Of a backup: some megabytes of it are on their way.
 STREAMING = "streaming"
+#: Of a backup: the host has begun it, by its prehook if it has one.
+BEGUN = "begun"
 
 
 def children(pid: int) -> Iterator[int]:
@@ -76,8 +78,10 @@ def prepare(step: str) -> None:
         dies_after(recording, "record", lambda _store, work, *_: work.job.kind == "restore", before=True)
     elif step == STREAMING:
         dies_after(EngineControl, "progress", lambda _self, _job, progress: progress.original_bytes > 3_000_000)
+    elif step == BEGUN:
+        dies_after(EngineControl, "started", lambda self, job: self.job(job).kind == "backup")
     else:
-        raise SystemExit(f"{step} is none of {(*STEPS, STREAMING)}")
+        raise SystemExit(f"{step} is none of {(*STEPS, STREAMING, BEGUN)}")
 
 
 def main() -> None:

@@ -48,7 +48,7 @@ def wide(fd):
 
 
 def fail(code, kind, detail=""):
-    sys.stderr.write("%s %s\n" % (MARK, json.dumps({"kind": kind, "detail": detail})))
+    sys.stderr.write("\n%s %s\n" % (MARK, json.dumps({"kind": kind, "detail": detail})))
     sys.stderr.flush()
     os._exit(code)
 
