@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_answers
+from ansible_collections.cyborg.backup.plugins.plugin_utils.control import ControlError
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Canceled, Failure
 from ansible_collections.cyborg.backup.plugins.plugin_utils.shell import Shell
 
@@ -19,17 +20,19 @@ class Hooked(Shell):
     """Runs `borg()` between the two. The posthook runs whatever happened, also after a prehook that failed."""
 
     def _guarded(self):
-        outcome = None
         try:
             self._prehook()
             outcome = super()._guarded()
         except Failure as failure:
             self._posthook("canceled" if isinstance(failure, Canceled) else "failed", failure)
             raise
-        finally:
-            # What is no `Failure` (the host is out of reach) leaves no way to run anything.
-            if outcome is not None:
-                self._posthook("successful", None)
+        except (AnsibleConnectionFailure, ControlError):
+            raise  # There is no way to the host, or nobody whose job it is: who takes it over will run it.
+        except Exception:
+            # A mistake in a policy type of somebody's own, say, must not leave quiet what its prehook made quiet.
+            self._posthook("failed", None)
+            raise
+        self._posthook("successful", None)
         if self._notes:
             outcome["warnings"] = [*(outcome.get("warnings") or ()), *self._notes]
         return outcome

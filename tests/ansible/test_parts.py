@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
-from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_argv, parts
+from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_action, borg_argv, parts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,3 +33,12 @@ def test_long_names_that_begin_alike_stay_apart() -> None:
     first, second = encoded("ä" * 60 + "1"), encoded("ä" * 60 + "2")
     assert first != second
     assert len(first) == len(second) == 100
+
+
+@pytest.mark.parametrize(("whole", "gone", "left"), [(1000, 400, 600), (1000, 2000, 60), (5, 100, 5), (0, 9, None)])
+def test_all_parts_share_the_time_of_their_job(whole: int, gone: int, left: int | None) -> None:
+    class Action(borg_action.BorgAction):  # type: ignore[misc] # of a package without types
+        def __init__(self) -> None:
+            self.vars, self._since = {"cyborg_timeout": whole}, time.monotonic() - gone
+
+    assert Action().timeout() == left
