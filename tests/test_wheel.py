@@ -148,7 +148,7 @@ def test_ansible_reads_the_collection_from_there(python: Path, tmp_path: Path) -
     done = run(python, "-c", asked, cwd=cwd)
     assert done.returncode == 0, done.stderr
     path, types = done.stdout.splitlines()
-    assert types.split() == ["config", "folders", "mail", "rootfs"]
+    assert types.split() == ["config", "folders", "mail", "mysql", "piped", "postgresql", "rootfs", "vm"]
     done = run(
         python,
         *("-m", "ansible", "playbook", "--syntax-check", "-i", "localhost,", "-e", "cyborg_role=policy_config"),
