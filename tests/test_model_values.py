@@ -87,7 +87,8 @@ def test_what_decides_where_things_run_is_marked():
     marked = {
         a.name for cls in (cy.Client, cy.Repository, cy.Policy) for a in attrs.fields(cls) if a.metadata.get(EXECUTES)
     }
-    assert marked == {"connection", "address", "host_vars", "admin_vars", "trusted_vars", "path", "extra_vars"}
+    hosts = {"connection", "address", "host_vars", "admin_vars", "trusted_vars", "path", "hypervisor", "vm_name"}
+    assert marked == hosts | {"extra_vars", "client_extra_vars", "prehook", "posthook"}
 
 
 @pytest.mark.parametrize("cls", [cy.Client, cy.Repository, cy.Schedule, cy.Policy])

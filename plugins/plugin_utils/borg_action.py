@@ -172,7 +172,7 @@ class BorgAction(AgentAction):
         self._names[step] = self._names[again]
         return reply
 
-    def _called(self, step, argv, asked, into, main):
+    def _called(self, step, argv, asked, into="", main=False):
         argv = [self.args["program"], *argv[1:]] if argv[0] == "borg" else list(argv)
         if into:
             argv = ["sh", "-c", _INTO, "sh", into, *argv]

@@ -215,7 +215,8 @@ def test_somebody_else_is_at_work_with_apt(play: Player, host_factory: HostFacto
         assert held.stdout is not None
         assert held.stdin is not None
         assert held.stdout.readline() == "held\n"
-        let_go = threading.Timer(6, held.stdin.close)
+        # Longer than a busy machine needs to get there.
+        let_go = threading.Timer(15, held.stdin.close)
         let_go.start()
         done = play(web, [BORG]).good()
         let_go.join()
