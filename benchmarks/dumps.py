@@ -1,6 +1,6 @@
 """Databases and virtual machines: a job of the library beside the bare pipe `dump | borg create`. Run as root.
 
-    python benchmarks/dumps.py [--megabytes 1000] [--rounds 5] [--only mysql postgresql vm]
+    python -m benchmarks.dumps [--megabytes 1000] [--rounds 5] [--only mysql postgresql vm]
 
 On real hosts over ssh, Borg on the client, the vault on another host. Both back up the same, which has not changed
 since the backup before: Borg reads, cuts and looks up all of it, and stores next to nothing. The pipe is one line of
