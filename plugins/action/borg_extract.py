@@ -46,7 +46,7 @@ class ActionModule(Attached, BorgAction):
         )
         self._listed, self._heard, self._warned, self._made = 0, 0, [], False
         if not self.vars.get("cyborg_attach"):
-            self._identify()
+            self.identify()
             self._heard, self._warned = 0, []
         folder = self._folder(where)
         new = isinstance(folder, dict)
@@ -79,26 +79,6 @@ class ActionModule(Attached, BorgAction):
 
     def _destination(self):
         return destination.full_path(self.args["destination"], local=self.local, overwrite=self.args["overwrite"])
-
-    def _identify(self):
-        """A name can be given to another archive by whoever may write the vault; an id cannot."""
-        asked = self.args["archive_id"]
-        if not asked and not self.args["repository_id"]:
-            return
-        argv = borg_argv.archives(lock_wait=self.args["lock_wait"], name=self.args["archive"])
-        reply = self.call("identify", argv)
-        found = borg_answers.listed(self.out("identify", reply), self.args["repository"], self.args["repository_id"])
-        ids = [entry["id"] for entry in found["archives"] if entry["name"] == self.args["archive"]]
-        if not ids:
-            raise Failure(
-                "archives_vanished", "The archive %s is not in %s." % (self.args["archive"], self.args["repository"])
-            )
-        if asked and asked not in ids:
-            raise Failure(
-                "archives_vanished",
-                "The archive %s in %s is not the one that was made under that name: its id is %s…, not %s…. Somebody "
-                "replaced it." % (self.args["archive"], self.args["repository"], ids[0][:12], asked[:12]),
-            )
 
     def _folder(self, path):
         """Where Borg is started. A new folder is made by the agent at that moment, and by nobody else."""

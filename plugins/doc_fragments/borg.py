@@ -78,7 +78,7 @@ options:
     default: 0
 """
 
-    #: `cyborg.backup.borg.stream`, of those that back up what commands print: `STREAM` of stream_action.py.
+    #: `cyborg.backup.borg.stream`, of those that make archives, of files or of what commands print.
     STREAM = r"""
 options:
   archive:

@@ -13,26 +13,6 @@ description:
     unreadable, empty, or not in the archive, if nothing was saved, or if Borg's answer cannot be read.
   - Every option that is left out is taken from the variable C(borg_<option>), if there is one.
 options:
-  archive:
-    description:
-      - The archive's name. Empty for one made of host and time.
-    type: str
-    default: ""
-  timestamp:
-    description:
-      - The archive's time in UTC, like C(2031-12-31T23:59:59). Empty for the host's own.
-    type: str
-    default: ""
-  compression:
-    description:
-      - As in C(borg create).
-    type: str
-    default: ""
-  upload_ratelimit:
-    description:
-      - KiB a second to the repository's host; 0 for no limit.
-    type: int
-    default: 0
   files_cache_suffix:
     description:
       - Keeps the files caches of several policies on one host apart.
@@ -104,6 +84,7 @@ options:
     default: {}
 extends_documentation_fragment:
   - cyborg.backup.borg
+  - cyborg.backup.borg.stream
   - cyborg.backup.borg.hooks
 attributes:
   check_mode:

@@ -220,6 +220,26 @@ class BorgAction(AgentAction):
         self._judge(reply)
         return reply
 
+    def identify(self):
+        """A name can be given to another archive by whoever may write the vault; an id cannot."""
+        asked = self.args["archive_id"]
+        if not asked and not self.args["repository_id"]:
+            return
+        argv = borg_argv.archives(lock_wait=self.args["lock_wait"], name=self.args["archive"])
+        reply = self.call("identify", argv)
+        found = borg_answers.listed(self.out("identify", reply), self.args["repository"], self.args["repository_id"])
+        ids = [entry["id"] for entry in found["archives"] if entry["name"] == self.args["archive"]]
+        if not ids:
+            raise Failure(
+                "archives_vanished", "The archive %s is not in %s." % (self.args["archive"], self.args["repository"])
+            )
+        if asked and asked not in ids:
+            raise Failure(
+                "archives_vanished",
+                "The archive %s in %s is not the one that was made under that name: its id is %s…, not %s…. Somebody "
+                "replaced it." % (self.args["archive"], self.args["repository"], ids[0][:12], asked[:12]),
+            )
+
     def _left(self, step, result):
         """Note what a command that ended has left on the host."""
         if "out" not in result and step not in self._commands:

@@ -11,7 +11,7 @@ import json
 import re
 import shlex
 
-from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_answers, borg_argv
+from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_argv
 from ansible_collections.cyborg.backup.plugins.plugin_utils.borg_action import VAULT, BorgAction
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Failure
 from ansible_collections.cyborg.backup.plugins.plugin_utils.script import COMMAND, handed
@@ -58,7 +58,7 @@ class LoadAction(Shell, BorgAction):
                 "The engine that worked this restore went away, and nobody followed it. What it had begun may lie "
                 "under a new name on %s: look there, remove it, and restore again." % self.title,
             )
-        self._file, self._size = self._identify()
+        self._file, self._size = self._stream()
         outcome = self.load()
         outcome["warnings"] = [*(outcome.get("warnings") or ()), *self._notes]
         outcome["result"].setdefault("changed", not self.dry)
@@ -135,20 +135,10 @@ class LoadAction(Shell, BorgAction):
     def _lines(self, lines):
         super()._lines([line for line in lines if not line.startswith("@@cyborg-")])
 
-    def _identify(self):
-        """(path, size) of the one file in the archive; a name can be given to another archive, an id cannot."""
+    def _stream(self):
+        """(path, size) of the one file in the archive."""
         args = self.args
-        reply = self.call("identify", borg_argv.archives(lock_wait=args["lock_wait"], name=args["archive"]))
-        found = borg_answers.listed(self.out("identify", reply), args["repository"], args["repository_id"])
-        ids = [entry["id"] for entry in found["archives"] if entry["name"] == args["archive"]]
-        if not ids:
-            raise Failure("archives_vanished", "The archive %s is not in %s." % (args["archive"], args["repository"]))
-        if args["archive_id"] and args["archive_id"] not in ids:
-            raise Failure(
-                "archives_vanished",
-                "The archive %s in %s is not the one that was made under that name: somebody replaced it."
-                % (args["archive"], args["repository"]),
-            )
+        self.identify()
         reply = self.call("contents", borg_argv.contents(args["archive"], lock_wait=args["lock_wait"]))
         try:
             files = [json.loads(line) for line in self.out("contents", reply).splitlines()[:2]]
