@@ -42,7 +42,7 @@ def main(folder: Path = FOLDER) -> int:
             f"  {archive.files} files, {size(archive.original_bytes)}; compressed {size(archive.compressed_bytes)}, "
             f"new in the vault {size(archive.deduplicated_bytes)}"
         )
-        if not restored(cyborg, archive, "/etc/passwd" if root else str(sample(folder) / "sample.txt"), folder):
+        if not restored(cyborg, archive, "/etc/profile" if root else str(sample(folder) / "sample.txt"), folder):
             return 1
         kit = cyborg.recovery_kit(folder / "recovery-kit.txt")
         print(next_steps(folder, kit))

@@ -70,7 +70,7 @@ def test_as_root_twice(place: Path) -> None:
     first = quickstart(place, "root")
     assert first.returncode == 0, first.stdout + first.stderr
     assert "Backing up /etc of this machine" in first.stdout
-    assert "etc/passwd: the same as /etc/passwd, byte for byte" in first.stdout
+    assert "etc/profile: the same as /etc/profile, byte for byte" in first.stdout
     assert "confirmed by the controller" in first.stdout
     assert [line[2] for line in first.stdout.splitlines()[-5:]] == list("12345")
     kit = place / "root/made/recovery-kit.txt"

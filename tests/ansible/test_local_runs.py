@@ -234,8 +234,9 @@ def test_a_cancel_ends_borg_and_leaves_no_lock(
     executor: AnsibleExecutor, control: Recorder, work: Works, vault: Vault, source: Path
 ) -> None:
     (source / "large").write_bytes(os.urandom(100 << 20))
+    # Slow, yet each chunk in a fraction of a second: Borg hears no signal within one.
     thread = threading.Thread(
-        target=executor.execute, args=(backup(work(borg_compression="lzma,9")), control), daemon=True
+        target=executor.execute, args=(backup(work(borg_compression="zstd,19")), control), daemon=True
     )
     thread.start()
     control.await_told("progress", 1)

@@ -88,9 +88,12 @@ class Scene(Fleet):
 
 
 def random_rows(megabytes: int) -> str:
-    """A query whose rows nothing can compress: so many megabytes of text, more or less."""
+    """A query whose rows nothing can compress: so many megabytes of text, more or less.
+
+    The inner query names ``n``: one that does not is worked out once, and all rows are the same.
+    """
     return (
-        "select n, (select string_agg(encode(sha512((random()::text || m)::bytea), 'hex'), '') "
+        "select n, (select string_agg(encode(sha512((random()::text || n || m)::bytea), 'hex'), '') "
         f"from generate_series(1, 8) m) as data from generate_series(1, {megabytes * 1000}) n"
     )
 
