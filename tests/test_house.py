@@ -28,6 +28,7 @@ ROOMS = (
     {"given", "invitations", "kit", "machines"},
     {"launching"},
     {"engine", "restoring", "testing", "timetable"},
+    {"facade"},
     {"console", "cyborg"},
     {"__init__"},
     {"celery", "cli", "contrib"},
@@ -44,13 +45,13 @@ PLACES = {
     "ansible_runner": {"ansible"},
     "croniter": {"crontab"},
     "cryptography": {"sealing"},
-    "platformdirs": {"cyborg", "keys"},
+    "platformdirs": {"facade", "keys"},
     "psycopg": {"store"},
     "sqlalchemy": {"store"},
     "yaml": {"content"},
 }
 #: Except for a name in a signature: a host application's Engine is given to the facade.
-SIGNATURES = {("cyborg", "sqlalchemy.Engine")}
+SIGNATURES = {("facade", "sqlalchemy.Engine")}
 
 
 def sources() -> list[Path]:

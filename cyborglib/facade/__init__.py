@@ -1,0 +1,1 @@
+"""The verbs of `Cyborg`, one file for each sort."""

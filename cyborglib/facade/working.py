@@ -1,0 +1,108 @@
+"""Verbs that do the queued work, wait for it, and say what it said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from .. import given, kit, launching
+from ..events import KitOutdated
+from ..model import Client, Job, JobKind, Policy
+from ..model.fields import as_utc
+from .base import Base
+
+
+class Working(Base):
+    """All but `tick`, `stop` and `output` take their time, and cannot be called by a listener."""
+
+    def tick(self, now: datetime | None = None) -> list[Job]:
+        """Queue what is due by now; gives the new backup jobs. A host with its own scheduler calls this."""
+        at = as_utc(now) or self._clock()
+        new: list[Job] = []
+        for policy in self._timetable.waiting(at):
+            new += self._queued(partial(self._timetable.launch, policy, at)).new
+        return launching.of_kind(new, JobKind.BACKUP)
+
+    def work(self) -> None:
+        """Do the queued work in this process, until nothing is left to do.
+
+        Jobs that another engine has at work are waited for, and taken over if that one is gone.
+        """
+        with self._engine.verb("work"):
+            told = self._kit_is_fresh()
+            self._engine.work(lambda: None if self._engine.busy or not self._store.jobs.idle() else ())
+            self._kit_is_fresh(told)
+
+    def serve(self) -> None:
+        """Queue what is due and do it, until `stop` is called (from a listener, a thread or a signal handler)."""
+        with self._engine.verb("serve"):
+            self._kit_is_fresh()
+            self._engine.work(lambda: None, each_poll=self._each_poll)
+
+    def stop(self) -> None:
+        """Let `serve`, `work`, `run` and `finish` return after what is at work has ended; the rest stays queued.
+
+        Where none of them is going on, the next one returns at once.
+        """
+        self._engine.stop()
+
+    def run(
+        self,
+        policy: Policy | int | str,
+        clients: Iterable[Client | int | str] | None = None,
+        extra_vars: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+    ) -> list[Job]:
+        """Launch a policy, work until everything queued with it has ended, and give the ended backup jobs.
+
+        A failed job does not raise: look at `job.status` and `job.error`. Raises `TimedOut` after `timeout`
+        seconds; the jobs go on with the next engine.
+        """
+        with self._engine.verb("run"):
+            jobs = self._launch(policy, clients, extra_vars)
+            return launching.of_kind(self.finish(jobs, timeout=timeout), JobKind.BACKUP)
+
+    def finish(self, jobs: Iterable[Job | int], timeout: float | None = None) -> list[Job]:
+        """Work some jobs, and what they wait for, until they have ended; gives them as they ended.
+
+        Jobs that another engine has at work are watched, and taken over if that one is gone. Raises `TimedOut`.
+        """
+        with self._engine.verb("finish"):
+            told = self._kit_is_fresh()
+            wanted = given.keys(jobs)
+            left = launching.all_of(self._store, wanted)
+
+            def still() -> set[int]:
+                nonlocal left
+                left = self._store.jobs.left(left)
+                return left
+
+            self._engine.work(still, timeout=timeout)
+            self._kit_is_fresh(told)
+            return self._found(wanted)
+
+    def wait(self, jobs: Iterable[Job | int], timeout: float | None = None) -> list[Job]:
+        """Watch until some jobs have ended; gives them as they ended. Works nothing itself. Raises `TimedOut`."""
+        with self._engine.verb("wait"):
+            wanted = given.keys(jobs)
+            self._engine.watch(lambda: self._store.jobs.left(wanted), timeout)
+            return self._found(wanted)
+
+    def output(self, job: Job | int) -> list[str]:
+        """The lines that a job said."""
+        return self._store.jobs.output_of(given.key(job, Job))
+
+    def _each_poll(self) -> None:
+        if self.tick():
+            self._kit_is_fresh()  # `serve` may go on for months, and vaults be made meanwhile.
+
+    def _kit_is_fresh(self, told: str = "") -> str:
+        """Say so if it is not, unless that was told already; gives why it is not."""
+        reason = kit.outdated(self._store)
+        if reason and reason != told:
+            with self._engine.committing() as events:
+                events.append(KitOutdated(reason=reason))
+            self._engine.tell()
+        return reason
