@@ -97,7 +97,7 @@ def test_imports_run_one_way() -> None:
 
 
 def test_only_the_facade_knows_the_ansible_executor() -> None:
-    assert {room(p) for p in sources() for _, other in rooms_imported(p) if other == "ansible"} <= {"ansible", "cyborg"}
+    assert {room(p) for p in sources() for _, other in rooms_imported(p) if other == "ansible"} <= {"ansible", "facade"}
 
 
 def test_one_foreign_library_per_room() -> None:
@@ -117,8 +117,8 @@ def test_one_foreign_library_per_room() -> None:
 @pytest.mark.parametrize(
     ("called", "where"),
     [
-        ("os.environ", {"ansible", "cyborg"}),
-        ("os.getenv", {"ansible", "cyborg"}),
+        ("os.environ", {"ansible", "facade"}),
+        ("os.getenv", {"ansible", "facade"}),
         ("signal.signal", {"cli"}),
         ("logging.basicConfig", set()),
         ("os.system", set()),
