@@ -21,6 +21,7 @@ class JobKind(enum.StrEnum):
     BACKUP = "backup"
     CATALOG = "catalog"
     PRUNE = "prune"
+    COMPACT = "compact"
     CHECK = "check"
     RESTORE = "restore"
     DRILL = "drill"
