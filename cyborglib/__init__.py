@@ -27,6 +27,9 @@ from .errors import (
 )
 from .events import (
     ArchiveConfirmed,
+    ArchiveDoubtful,
+    ArchivesPruned,
+    ClockDoubtful,
     Event,
     HostKeyAccepted,
     JobCanceled,
@@ -40,6 +43,7 @@ from .events import (
     JobStarted,
     JobSucceeded,
     KitOutdated,
+    PruneHeld,
     VaultRekeyed,
     VaultSuspected,
 )
@@ -60,6 +64,7 @@ from .model import (
     Variables,
     Vault,
 )
+from .retention import Verdict
 from .secret import Secret
 from .version import __version__
 
@@ -71,7 +76,10 @@ __all__ = [
     "AlreadyExists",
     "Archive",
     "ArchiveConfirmed",
+    "ArchiveDoubtful",
+    "ArchivesPruned",
     "Client",
+    "ClockDoubtful",
     "Control",
     "Cyborg",
     "CyborgError",
@@ -107,6 +115,7 @@ __all__ = [
     "Outcome",
     "Policy",
     "Progress",
+    "PruneHeld",
     "Repository",
     "Retention",
     "Run",
@@ -124,6 +133,7 @@ __all__ = [
     "Vault",
     "VaultRekeyed",
     "VaultSuspected",
+    "Verdict",
     "WrongKey",
     "__version__",
     "console",

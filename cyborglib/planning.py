@@ -17,6 +17,8 @@ from .model import Archive, Client, Job, JobKind, Policy, Repository, Settings, 
 #: Seconds that jobs without a policy may take.
 PREPARE_TIMEOUT = 3600
 CATALOG_TIMEOUT = 3600
+#: While these are at work the vault is closed to its clients, and it opens by itself when their time is over.
+PRUNE_TIMEOUT, COMPACT_TIMEOUT = 6 * 3600, 24 * 3600
 RESTORE_TIMEOUT = 7 * 24 * 3600
 
 
@@ -203,6 +205,59 @@ def catalog(
     )
     held = client_keys(client, settings) if vault.where.local else ()
     return NewJob(job, (vault_key(vault, alone=False), *held))
+
+
+def prune(
+    repository: Repository,
+    vault: Vault,
+    policy: Policy,
+    client: Client,
+    settings: Settings,
+    *,
+    after: Sequence[int] = (),
+    launched_by: str = "call",
+) -> NewJob:
+    """Delete what a policy's retention does not keep of a client in a vault, which is held alone."""
+    job = Job(
+        kind=JobKind.PRUNE,
+        policy=policy.id,
+        policy_name=policy.name,
+        client=client.id,
+        client_name=client.hostname,
+        repository=repository.id,
+        repository_name=repository.name,
+        vault=vault.id,
+        launched_by=launched_by,
+        attempts=3,
+        timeout=PRUNE_TIMEOUT,
+    )
+    held = client_keys(client, settings) if vault.where.local else ()
+    return NewJob(job, (vault_key(vault, alone=True), *held), after)
+
+
+def compact(
+    repository: Repository,
+    vault: Vault,
+    client: Client | None,
+    settings: Settings,
+    *,
+    after: Sequence[int] = (),
+    launched_by: str = "call",
+) -> NewJob:
+    """Free the space of what was deleted in a vault, which is held alone."""
+    job = Job(
+        kind=JobKind.COMPACT,
+        client=client.id if client else None,
+        client_name=client.hostname if client else "",
+        repository=repository.id,
+        repository_name=repository.name,
+        vault=vault.id,
+        launched_by=launched_by,
+        attempts=3,
+        timeout=COMPACT_TIMEOUT,
+    )
+    held = client_keys(client, settings) if vault.where.local else ()
+    return NewJob(job, (vault_key(vault, alone=True), *held), after)
 
 
 def carried(archive: Archive, repository: Repository, vault: Vault, to: Client | None) -> bool:

@@ -23,6 +23,8 @@ from ..executor import Executor
 from ..model import Archive, Client, Job, Policy, Repository, Schedule, Settings, Variables, Vault
 from ..store import Queued, ReadOnly, ReadShelf, Shelf, Store
 from ..timetable import Timetable
+from ..upkeep import Upkeep
+from ..watch import Watch
 
 
 def _now() -> datetime:
@@ -53,6 +55,9 @@ class Base:
             bind, key=key, environment=os.environ, clock=self._clock, migrate=migrate, check_policy=self._checked
         )
         self._timetable = Timetable(self._store, self._clock)
+        self._due = Upkeep(self._store)
+        self._watch = Watch(self._store, self._clock)
+        self._doubted = ""
         self._engine = Engine(
             self._store,
             self._events,
@@ -60,6 +65,7 @@ class Base:
             clock=self._clock,
             state_dir=str(self._state_dir),
             role=partial(content.role, roles_path=self._roles_path),
+            doubt=self._watch.doubt,
         )
         #: The hosts to back up.
         self.clients: Shelf[Client] = self._store.clients

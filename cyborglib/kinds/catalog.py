@@ -75,23 +75,28 @@ def _settled(work: Work, outcome: Outcome) -> Settlement:
     assert vault is not None
     if outcome.error is not None:
         if outcome.error.code in (ErrorCode.VAULT_KEY_CHANGED, ErrorCode.VAULT_ID_CHANGED):
-            return _suspect(work, outcome.error)
+            return suspect(work, outcome.error)
         return Settlement(error=explained(work, outcome.error), warnings=outcome.warnings)
     if changed := _changed(work, outcome.facts):
-        return _suspect(work, changed)
+        return suspect(work, changed)
     listed = outcome.facts.get("archives")
     if not isinstance(listed, list | tuple) or not all(isinstance(entry, Mapping) for entry in listed):
         raise Refused(ErrorCode.UNPARSABLE, "the listing of the vault cannot be read; nothing was changed by it")
     found = {str(entry.get("name")): str(entry.get("id")) for entry in listed}
-    return _compared(work, found, outcome.warnings)
+    return compared(work, found, outcome.warnings)
 
 
-def _compared(work: Work, found: Mapping[str, str], warnings: tuple[str, ...]) -> Settlement:
+def compared(work: Work, found: Mapping[str, str], warnings: tuple[str, ...]) -> Settlement:
     """What the ids of the archives that were found, by their names, mean for those that we recorded."""
     vault = work.vault
     assert vault is not None
-    there = [archive for archive in work.recorded if found.get(archive.name) == archive.borg_id]
-    gone = [archive for archive in work.recorded if found.get(archive.name) != archive.borg_id]
+    # What was to be deleted may be gone or not. Another archive under its name is somebody else's doing.
+    left = [archive for archive in work.recorded if archive.pruned_at is not None]
+    deleted = [archive for archive in left if archive.name not in found]
+    replaced = [archive for archive in left if found.get(archive.name, archive.borg_id) != archive.borg_id]
+    sought = [archive for archive in work.recorded if archive not in left or archive in replaced]
+    there = [archive for archive in sought if found.get(archive.name) == archive.borg_id]
+    gone = [archive for archive in sought if found.get(archive.name) != archive.borg_id]
     # A person looked after those were missed, and lets the vault go on: told again, but no alarm any more.
     accepted = [] if vault.suspect else [archive for archive in gone if archive.missing_at is not None]
     news = [archive for archive in gone if archive not in accepted]
@@ -101,7 +106,7 @@ def _compared(work: Work, found: Mapping[str, str], warnings: tuple[str, ...]) -
         _missed(work, news),
         warnings=warnings,
         confirmed=_ids(archive for archive in there if archive.confirmed_at is None),
-        missing=_ids(archive for archive in news if archive.missing_at is None),
+        missing=_ids(archive for archive in (*news, *deleted) if archive.missing_at is None),
         found=_ids(archive for archive in there if archive.missing_at is not None),
     )
 
@@ -126,7 +131,7 @@ def _missed(work: Work, archives: Sequence[Archive]) -> Settlement:
             f"the client said that it made {_names(archives)}, but the controller does not find that in "
             f"{vault.location}: do not count on this backup, and look at the Borg of that client. {DOCS}",
         )
-    return _suspect(work, error)
+    return suspect(work, error)
 
 
 def _names(archives: Iterable[Archive]) -> str:
@@ -157,7 +162,7 @@ def _changed(work: Work, facts: Mapping[str, Any]) -> JobError | None:
     return None
 
 
-def _suspect(work: Work, error: JobError) -> Settlement:
+def suspect(work: Work, error: JobError) -> Settlement:
     assert work.vault is not None
     event = VaultSuspected(vault=work.vault.id or 0, reason=error.message)
     return Settlement(error=error, vault={"suspect": error.message}, events=(event,))

@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import ErrorCode, JobError
 from ..events import VaultSuspected
 from ..executor import HostRun, Outcome
+from ..model import Baseline
 from ..model.repository import STORAGE_ACCOUNT
 from ..sealing import public_line
 from ..secret import Secret
@@ -90,6 +91,9 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
             warnings=outcome.warnings,
         )
     observed: dict[str, Any] = {"ready": True, "borg_id": borg_id, "prepared_at": work.now}
+    if vault.prepared_at is None and outcome.facts.get("created") is not False:
+        # Nothing was in it before us, so all that is deleted in it is counted.
+        observed["baseline"] = Baseline(at=int(work.now.timestamp()))
     if vault.key_export is None:
         observed["key_export"] = export
     elif vault.next_passphrase is None and key_digest(vault.key_export) != key_digest(export):

@@ -135,6 +135,25 @@ def archives(*, lock_wait, name=None):
     return argv
 
 
+def delete(names, *, lock_wait):
+    """`borg delete` of archives by their exact names; their data stays until a compact."""
+    if not names:
+        # Without one Borg would delete the whole repository.
+        raise BadArgument("no archive is named that is to be deleted")
+    first, *others = [archive(name) for name in names]
+    return [*common("delete", lock_wait), "--list", "--", first, *(name[2:] for name in others)]
+
+
+def check_archives(*, lock_wait, verify_data=False):
+    """`borg check` of the archives' structure; with `verify_data` each chunk is read and decrypted."""
+    return [*common("check", lock_wait), "--archives-only", *(["--verify-data"] if verify_data else [])]
+
+
+def compact(*, lock_wait):
+    """`borg compact`: what was deleted is gone for good, and its space free."""
+    return [*common("compact", lock_wait), "--info"]
+
+
 def identity(*, lock_wait):
     """The repository's id and encryption, without a look at its archives (`borg info` would fill the cache first)."""
     return [*common("list", lock_wait), "--json", "--last", "1"]

@@ -227,6 +227,14 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("prepare", sa.Boolean(), nullable=False),
         sa.Column("catalog", sa.Boolean(), nullable=False),
+        sa.Column("prune", sa.Boolean(), nullable=False),
+        sa.Column("prune_every", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("max_prune_share", sa.Float(), nullable=False),
+        sa.Column("compact", sa.Boolean(), nullable=False),
+        sa.Column("compact_after", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("verify_compact", sa.Boolean(), nullable=False),
+        sa.Column("max_fewer_files", sa.Float(), nullable=False),
+        sa.Column("max_fewer_bytes", sa.Float(), nullable=False),
         sa.Column("controller_account", sa.String(length=32), nullable=False),
         sa.Column("parallel", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("hold_client", sa.Boolean(), nullable=False),
@@ -323,6 +331,11 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("prepared_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("rekeyed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("baseline", sa.Text(), nullable=True),
+        sa.Column("unsettled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("prune_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("compact_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["client"], ["cyborg_clients.id"], name=op.f("fk_cyborg_vaults_client"), ondelete="RESTRICT"
         ),
@@ -333,6 +346,8 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_cyborg_vaults_client", "cyborg_vaults", ["client"], unique=False)
+    op.create_index("ix_cyborg_vaults_compact_at", "cyborg_vaults", ["compact_at"], unique=False)
+    op.create_index("ix_cyborg_vaults_prune_at", "cyborg_vaults", ["prune_at"], unique=False)
     op.create_index(
         "uq_cyborg_vaults_repository",
         "cyborg_vaults",
