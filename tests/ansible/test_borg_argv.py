@@ -48,7 +48,9 @@ def test_names_that_are_none(name: object) -> None:
         borg_argv.archive(name)
 
 
-ODD = ["by hand 1", "{now}", "a{{b}}", "[ab]*?", "[!a]", "a::b", "::", "-x", "ä\u20ac", "a\\b", "x" * 300, "sh:x", "re:.*"]
+ODD = [
+    "by hand 1", "{now}", "a{{b}}", "[ab]*?", "[!a]", "a::b", "::", "-x", "ä\u20ac", "a\\b", "x" * 300, "sh:x", "re:.*",
+]  # fmt: skip
 
 PARSED = """
 import json, re, sys
