@@ -37,7 +37,7 @@ class Expiry:
             passed = _ended(connection, mark, before)
             lines = schema.output.c
             counted = select(lines.job, func.count()).where(lines.job.in_([job for _, job in passed]))
-            found: dict[int, int] = dict(connection.execute(counted.group_by(lines.job)).all())  # type: ignore[arg-type]
+            found: dict[int, int] = dict(connection.execute(counted.group_by(lines.job)).all())
             total = 0
             for place, (_, job) in enumerate(passed, 1):
                 total += found.get(job, 0)
