@@ -28,6 +28,7 @@ from .errors import (
 from .events import (
     ArchiveConfirmed,
     ArchiveDoubtful,
+    ArchiveForeign,
     ArchivesPruned,
     ClockDoubtful,
     Event,
@@ -77,6 +78,7 @@ __all__ = [
     "Archive",
     "ArchiveConfirmed",
     "ArchiveDoubtful",
+    "ArchiveForeign",
     "ArchivesPruned",
     "Client",
     "ClockDoubtful",

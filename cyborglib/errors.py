@@ -116,7 +116,6 @@ class ErrorCode(enum.StrEnum):
     VAULT_DAMAGED = "vault_damaged"
     VAULT_TAMPERED = "vault_tampered"
     ARCHIVES_VANISHED = "archives_vanished"
-    ARCHIVES_UNKNOWN = "archives_unknown"
     NOT_CONFIRMED = "not_confirmed"
     CLOCK_DOUBTFUL = "clock_doubtful"
     PRUNE_HELD = "prune_held"

@@ -139,7 +139,7 @@ def test_in_a_suspect_vault_nothing_goes(kept):
 
 @pytest.mark.parametrize(
     ("code", "suspect"),
-    [("vault_tampered", True), ("vault_damaged", True), ("unreachable", False), ("archives_unknown", False)],
+    [("vault_tampered", True), ("vault_damaged", True), ("unreachable", False), ("borg_failed", False)],
 )
 def test_a_prune_that_is_refused_in_the_run_deletes_nothing(kept, code, suspect):
     def answer(job: cy.Job) -> Outcome:

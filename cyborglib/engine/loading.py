@@ -38,7 +38,7 @@ class Loading:
     ) -> None:
         jobs = [claim.job for claim in claims]
         self.settings = settings
-        self._store, self._archives = store, store.archives
+        self._store, self._archives, self._jobs = store, store.archives, store.jobs
         self._state_dir = state_dir
         self._role = role
         self._doubt = doubt
@@ -67,11 +67,12 @@ class Loading:
             owner=self._clients.get(archive.client) if archive is not None else None,
             previous=previous,
             previous_bytes=self._bytes(previous),
-            recorded=tuple(archives.expected(vault.id)) if job.kind in _LISTING and vault and vault.id else (),
+            recorded=tuple(archives.find(vault=job.vault)) if job.kind in _LISTING else (),
             writers=self._writers(vault) if job.kind in UPKEEP else (),
             timezone=self._timezone(policy),
             clock=self._doubt() if job.kind in UPKEEP else "",
             history=self._history(job),
+            jobs=self._jobs.many,
             state_dir=self._state_dir,
             role=self._role,
         )

@@ -20,6 +20,7 @@ from ..engine.recording import told
 from ..errors import Invalid, StoreError
 from ..events import E, Events, JobQueued
 from ..executor import Executor
+from ..expiring import Expiring
 from ..model import Archive, Client, Job, Policy, Repository, Schedule, Settings, Variables, Vault
 from ..store import Queued, ReadOnly, ReadShelf, Shelf, Store
 from ..timetable import Timetable
@@ -58,6 +59,7 @@ class Base:
         self._due = Upkeep(self._store)
         self._watch = Watch(self._store, self._clock)
         self._doubted = ""
+        self._expiring = Expiring(self._store, lambda _now: self._watch.doubt())
         self._engine = Engine(
             self._store,
             self._events,

@@ -22,6 +22,7 @@ class Working(Base):
 
         Prunes and compacts that are due are queued as well. Where the controller's clock may be wrong, `ClockDoubtful`
         is told, the database's clock says what is due, and nothing is deleted.
+        Once a minute it also takes away old output and old jobs (the settings `keep_output`, `keep_jobs`).
         """
         doubt = self._watch.doubt()
         self._tell_of_clock(doubt)
@@ -31,6 +32,7 @@ class Working(Base):
             new += self._queued(partial(self._timetable.launch, policy, at)).new
         if not doubt:
             self._upkeep(at)
+        self._expiring.step(self._clock())
         return launching.of_kind(new, JobKind.BACKUP)
 
     def work(self) -> None:

@@ -18,6 +18,7 @@ from ..executor import Outcome
 from ..model import Archive
 from ..secret import Secret
 from . import upkeep
+from .foreign import entries
 from .work import Assignment, Refused, Settlement, Work
 
 
@@ -56,9 +57,9 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
         for archive in work.recorded
     )
     settlement = upkeep.settled(evolve(work, recorded=recorded), outcome, kept)
-    there = upkeep.listed(outcome.facts)
+    there = {one.name for one in entries(outcome.facts)}
     gone = [archive for archive in of_job(work) if archive.name in deleted and archive.name not in there]
-    left = sorted(deleted & there.keys())
+    left = sorted(deleted & there)
     changes = {**settlement.vault, "unsettled_at": None}
     if (baseline := upkeep.baseline(work, outcome.facts)) is not None:
         changes["baseline"] = baseline
@@ -74,6 +75,7 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
 
 
 def of_job(work: Work) -> list[Archive]:
-    """The archives that the job is about."""
-    job = work.job
-    return [archive for archive in work.recorded if (archive.policy, archive.client) == (job.policy, job.client)]
+    """The archives that the job is about, without those that are gone on purpose."""
+    whose = (work.job.policy, work.job.client)
+    mine = [archive for archive in work.recorded if (archive.policy, archive.client) == whose]
+    return [archive for archive in mine if not upkeep.is_gone(archive)]

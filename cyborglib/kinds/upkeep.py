@@ -23,6 +23,7 @@ from ..model.repository import STORAGE_ACCOUNT
 from ..secret import Secret
 from . import catalog
 from .controller import controller_access
+from .foreign import entries
 from .hosts import become_secrets, borg_variables, client_host, controller_host, repository_host, unpinned
 from .rekeying import digest, passphrases
 from .work import Assignment, Refused, Settlement, Work
@@ -98,9 +99,10 @@ def assignment(work: Work, going: Iterable[Archive] = (), *, compact: bool = Fal
         "upkeep_known": {archive.name: archive.borg_id for archive in work.recorded if _is_there(archive)},
         # Decided before, whatever became of that, or given up as lost by a person: it may be there or not.
         "upkeep_decided": {
-            archive.name: archive.borg_id for archive in work.recorded if not archive.foreign and not _is_there(archive)
+            archive.name: archive.borg_id
+            for archive in work.recorded
+            if not archive.foreign and not _is_there(archive) and not is_gone(archive)
         },
-        "upkeep_foreign": [archive.name for archive in work.recorded if archive.foreign],
         # An unfinished change of ours freed bytes that nobody counted: then only Borg can say that all is whole.
         "upkeep_check": not counted or vault.unsettled_at is not None,
         "upkeep_verify": vault.unsettled_at is not None or (not counted and compact and work.settings.verify_compact),
@@ -127,6 +129,11 @@ def assignment(work: Work, going: Iterable[Archive] = (), *, compact: bool = Fal
 def _is_there(archive: Archive) -> bool:
     """True for one of ours that must be in the vault."""
     return not archive.foreign and archive.pruned_at is None and archive.missing_at is None
+
+
+def is_gone(archive: Archive) -> bool:
+    """True for one that was deleted on purpose, and was seen to be gone."""
+    return archive.pruned_at is not None and archive.missing_at is not None
 
 
 def _since(baseline: Baseline | None) -> dict[str, int]:
@@ -170,20 +177,11 @@ def settled(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settlem
             return Settlement(error=error, events=(ClockDoubtful(reason=error.message),))
         if error.code is not ErrorCode.ARCHIVES_VANISHED:
             return Settlement(error=error, warnings=outcome.warnings)
-    found = listed(facts)
-    settlement = catalog.compared(work, found, outcome.warnings)
+    settlement = catalog.compared(work, entries(facts), outcome)
     if error is not None and settlement.error is None:
         # The listing that was to show it does not: no harm, but no success either.
         return evolve(settlement, error=error)
     return settlement
-
-
-def listed(facts: Mapping[str, Any]) -> dict[str, str]:
-    """The ids of the archives that the job listed last, by their names."""
-    archives = facts.get("archives")
-    if not isinstance(archives, list | tuple) or not all(isinstance(entry, Mapping) for entry in archives):
-        raise Refused(ErrorCode.UNPARSABLE, "the listing of the vault cannot be read; nothing was concluded from it")
-    return {str(entry.get("name")): str(entry.get("id")) for entry in archives}
 
 
 def baseline(work: Work, facts: Mapping[str, Any]) -> Baseline | None:

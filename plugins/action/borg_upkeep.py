@@ -20,7 +20,6 @@ class ActionModule(BorgAction):
         archives={"type": "dict", "default": {}},
         known={"type": "dict", "default": {}},
         decided={"type": "dict", "default": {}},
-        foreign={"type": "list", "elements": "str", "default": []},
         looked={"type": "dict", "default": {}},
         since={"type": "dict", "default": {}},
         windows={"type": "list", "elements": "raw", "default": []},
@@ -84,7 +83,7 @@ class ActionModule(BorgAction):
         return {entry["name"]: entry["id"] for entry in facts["archives"]}
 
     def _compare(self, found):
-        """Each archive of ours is there, with its id; and none is that nobody knows."""
+        """Each archive of ours is there, with its id. What else is there neither counts nor goes."""
         args = self.args
         wrong = [name for name, borg_id in args["known"].items() if found.get(name) != borg_id]
         perhaps = {**args["archives"], **args["decided"]}
@@ -98,14 +97,6 @@ class ActionModule(BorgAction):
                     " is not" if len(wrong) == 1 else " and %d more are not" % (len(wrong) - 1),
                     args["repository"],
                 ),
-            )
-        ours = {*args["known"], *args["archives"], *args["decided"], *args["foreign"]}
-        strange = sorted(name for name in found if name not in ours)
-        if strange:
-            raise Failure(
-                "archives_unknown",
-                "In %s is an archive that the library does not know (%s): call catalog(repository), which records it, "
-                "and do this again. Nothing was deleted." % (args["repository"], strange[0]),
             )
 
     def _see_to_it(self):

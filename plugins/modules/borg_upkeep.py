@@ -25,11 +25,6 @@ options:
     description: Names and ids of archives that may be there or not.
     type: dict
     default: {}
-  foreign:
-    description: Names of archives that somebody else made. Any other one that nobody named is a failure.
-    type: list
-    elements: str
-    default: []
   looked:
     description: What M(cyborg.backup.repository_upkeep) told of the repository; empty where its host takes no commands.
     type: dict
