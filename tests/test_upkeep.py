@@ -199,7 +199,7 @@ def test_what_is_deleted_is_on_record_before_it_is_sent_and_a_kill_leaves_no_ala
     assert third.control.deciding(third.host.job)
     del names["a2"], names["a3"]
     facts = {"archives": listing(), "deleted": ["a1", "a2", "a3"]}
-    looked = {"freeable_bytes": 7, "stored_bytes": 9, "transaction": 4}
+    looked = {"freeable_bytes": 7, "stored_bytes": 9, "transaction": 4, "log_bytes": 5}
     third.control.ended(third.host.job, Outcome(facts=facts | {"looked": looked}))
     third.leave()
     job = worker.join()

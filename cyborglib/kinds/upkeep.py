@@ -143,6 +143,7 @@ def _since(baseline: Baseline | None) -> dict[str, int]:
         "freeable_bytes": baseline.freeable_bytes,
         "stored_bytes": baseline.stored_bytes,
         "transaction": baseline.transaction,
+        "log_bytes": baseline.log_bytes,
     }
 
 
@@ -189,7 +190,7 @@ def baseline(work: Work, facts: Mapping[str, Any]) -> Baseline | None:
     looked = facts.get("looked")
     if not isinstance(looked, Mapping) or not looked:
         return None
-    names = ("freeable_bytes", "stored_bytes", "transaction")
+    names = ("freeable_bytes", "stored_bytes", "transaction", "log_bytes")
     values = {name: looked.get(name) for name in names}
     if not all(isinstance(value, int) and not isinstance(value, bool) and value >= 0 for value in values.values()):
         raise Refused(ErrorCode.HOSTILE_ANSWER, "the vault's host said what cannot be: look at it before you go on")

@@ -86,8 +86,9 @@ class ActionModule(BorgAction):
         """Each archive of ours is there, with its id. What else is there neither counts nor goes."""
         args = self.args
         wrong = [name for name, borg_id in args["known"].items() if found.get(name) != borg_id]
+        # Whoever plays this by hand may know no id.
         perhaps = {**args["archives"], **args["decided"]}
-        wrong += [name for name, borg_id in perhaps.items() if found.get(name, borg_id) != borg_id]
+        wrong += [name for name, borg_id in perhaps.items() if borg_id and found.get(name, borg_id) != borg_id]
         if wrong:
             raise Failure(
                 "archives_vanished",

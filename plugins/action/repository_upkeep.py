@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Failure
-from ansible_collections.cyborg.backup.plugins.plugin_utils.host_action import HostAction, hostile, number, truth
+from ansible_collections.cyborg.backup.plugins.plugin_utils.host_action import HostAction, hostile, number
 
 #: Whole numbers that a host may give: bytes, transactions.
 MOST = 2**62
@@ -76,7 +76,8 @@ def looked(reply, here):
             "deleted or freed. Set it right (NTP), and do this again." % (ahead / 3600),
         )
     found = {
-        name: number(reply.get(name), MOST, "a number") for name in ("freeable_bytes", "stored_bytes", "transaction")
+        name: number(reply.get(name), MOST, "a number")
+        for name in ("freeable_bytes", "stored_bytes", "transaction", "log_bytes")
     }
     found["entries"] = [
         [number(entry[0], MOST, "a transaction"), number(entry[1], MOST, "a time")]
@@ -85,4 +86,4 @@ def looked(reply, here):
     ]
     if len(found["entries"]) != len(entries):
         raise hostile("something else than transactions")
-    return dict(found, more=truth(reply.get("more"), "whether there are more"), ahead=ahead)
+    return dict(found, ahead=ahead)

@@ -14,7 +14,8 @@ description:
   - Every option that is left out is taken from the variable C(borg_<option>), if there is one.
 options:
   archives:
-    description: Names and ids of the archives to delete. Those that are not there any more are passed over.
+    description: Names and ids of the archives to delete. Those that are not there any more are passed over;
+      an empty id stands for any.
     type: dict
     default: {}
   known:
@@ -31,7 +32,7 @@ options:
     default: {}
   since:
     description: The same from when the repository was last changed with the right to delete (V(freeable_bytes),
-      V(stored_bytes), V(transaction)); empty if nobody knows.
+      V(stored_bytes), V(transaction), V(log_bytes)); empty if nobody knows.
     type: dict
     default: {}
   windows:

@@ -27,7 +27,7 @@ options:
     type: str
     required: true
   since:
-    description: Tell transactions after this one only.
+    description: Tell transactions behind so many bytes of the list of them only (C(log_bytes) of an earlier look).
     type: int
     default: 0
   transaction:
@@ -59,8 +59,9 @@ EXAMPLES = r"""
 RETURN = r"""
 vault:
   description:
-    - C(freeable_bytes), C(stored_bytes), C(transaction) (the last one), C(entries) (number and time of each one since),
-      C(more) (if not all are told), C(ahead) (seconds by which the clock there is ahead of the controller's).
+    - C(freeable_bytes), C(stored_bytes), C(transaction) (the last one), C(log_bytes) (the length of the list of
+      those that append-only keys made), C(entries) (number and time of each of them since).
+    - C(ahead) is by how many seconds the clock there is ahead of the controller's.
   returned: success
   type: dict
 """

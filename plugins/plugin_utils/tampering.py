@@ -19,14 +19,14 @@ SLACK = 120
 def tampered(looked, since, windows):
     """A sentence that says what was done, or "".
 
-    :param looked: what the vault's host says: freeable_bytes, stored_bytes, transaction, entries, more; and `ahead`, by
-        how many seconds its clock is ahead of the controller's
-    :param since: the same three when the library had last changed the vault; empty if nobody knows
+    :param looked: what the vault's host says: freeable_bytes, stored_bytes, transaction, log_bytes, entries; and
+        `ahead`, by how many seconds its clock is ahead of the controller's
+    :param since: the first four of them when the library had last changed the vault; empty if nobody knows
     :param windows: [from, to], in seconds since 1970 by the controller's clock: when jobs of ours wrote the vault
     """
     if not since:
         return ""
-    if looked["stored_bytes"] < since["stored_bytes"] or looked["transaction"] < since["transaction"]:
+    if any(looked[name] < since[name] for name in ("stored_bytes", "transaction", "log_bytes")):
         return "it is older than it was: somebody set it back, or compacted it"
     freed = looked["freeable_bytes"] - since["freeable_bytes"]
     most = max(LEAST, (looked["stored_bytes"] - since["stored_bytes"]) // SHARE)
@@ -35,8 +35,6 @@ def tampered(looked, since, windows):
             "%d bytes of data in it were deleted or overwritten with a client's key; honest backups leave no more than "
             "%d" % (freed, most)
         )
-    if looked["more"]:
-        return "there were more transactions than the library's jobs can have made"
     for number, moment in looked["entries"]:
         here = moment - looked["ahead"]
         if not any(begin - SLACK <= here <= end + SLACK for begin, end in windows):

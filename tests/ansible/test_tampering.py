@@ -11,13 +11,13 @@ from ansible_collections.cyborg.backup.plugins.plugin_utils.tampering import LEA
 from hypothesis import given
 from hypothesis import strategies as st
 
-SINCE = {"freeable_bytes": 5_000_000, "stored_bytes": 10**9, "transaction": 40}
+SINCE = {"freeable_bytes": 5_000_000, "stored_bytes": 10**9, "transaction": 40, "log_bytes": 900}
 #: A night's job, by the controller's clock.
 JOB = [1_800_000_000.0, 1_800_000_600.0]
 
 
 def looked(**changes: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {**SINCE, "entries": [], "more": False, "ahead": 0.0}
+    found: dict[str, Any] = {**SINCE, "entries": [], "ahead": 0.0}
     return found | changes
 
 
@@ -32,7 +32,7 @@ def looked(**changes: Any) -> dict[str, Any]:
         ({"freeable_bytes": SINCE["freeable_bytes"] + 10**7 + 1, "stored_bytes": 2 * 10**9}, "deleted or overwritten"),
         ({"stored_bytes": SINCE["stored_bytes"] - 1}, "older than it was"),
         ({"transaction": 39}, "older than it was"),
-        ({"more": True}, "more transactions"),
+        ({"log_bytes": 899}, "older than it was"),
         ({"entries": [[41, JOB[0]], [43, JOB[1]]]}, ""),
         ({"entries": [[41, JOB[0] - SLACK], [43, JOB[1] + SLACK]]}, ""),
         ({"entries": [[41, JOB[0]], [43, JOB[1] + SLACK + 1]]}, "its transaction 43"),
@@ -70,14 +70,15 @@ def test_honest_backups_raise_no_alarm(added: int, share: float, jobs: list[Any]
 
 
 def reply(**changes: Any) -> dict[str, Any]:
-    return {**SINCE, "entries": [[41, 5]], "more": False, "now": 1_800_000_000.0} | changes
+    return {**SINCE, "entries": [[41, 5]], "now": 1_800_000_000.0} | changes
 
 
 def test_a_hosts_account_is_typed_and_bounded() -> None:
     found = checked(reply(), 1_799_999_990.0)
-    assert found == {**SINCE, "entries": [[41, 5]], "more": False, "ahead": 10.0}
+    assert found == {**SINCE, "entries": [[41, 5]], "ahead": 10.0}
     for odd in (
-        {"entries": None}, {"entries": [[41]]}, {"entries": [[41, -5]]}, {"entries": [["41", 5]]}, {"more": 0},
+        {"entries": None}, {"entries": [[41]]}, {"entries": [[41, -5]]}, {"entries": [["41", 5]]},
+        {"log_bytes": None},
         {"freeable_bytes": -1}, {"stored_bytes": True}, {"transaction": 2**63}, {"now": "noon"},
         {"entries": [[1, 1]] * 10_001},
     ):  # fmt: skip

@@ -13,9 +13,11 @@ from borg.archive import Archive
 from borg.archiver import Archiver
 from borg.cache import Cache
 from borg.helpers import Location, Manifest
+from borg.logger import setup_logging
 from borg.remote import RemoteRepository
 
 how, where = sys.argv[1:]
+setup_logging()
 arguments = Archiver().parse_args(["list", where])
 with RemoteRepository(Location(where), exclusive=True, args=arguments) as repository:
     manifest, key = Manifest.load(repository, (Manifest.Operation.WRITE,))

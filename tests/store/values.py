@@ -180,7 +180,11 @@ vaults = st.builds(
     created_at=maybe(times),
     prepared_at=maybe(times),
     rekeyed_at=maybe(times),
-    baseline=maybe(st.builds(Baseline, freeable_bytes=sizes, stored_bytes=sizes, transaction=sizes, at=sizes)),
+    baseline=maybe(
+        st.builds(
+            Baseline, freeable_bytes=sizes, stored_bytes=sizes, transaction=sizes, log_bytes=sizes, at=sizes
+        )
+    ),
     unsettled_at=maybe(times),
     deleted_at=maybe(times),
     prune_at=maybe(times),

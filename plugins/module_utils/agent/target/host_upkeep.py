@@ -20,12 +20,14 @@ from .host_folder import vault_path
 from .host_tools import PLACES, find_program, last_line
 from .host_vault import STATE, Work, read_known
 
-#: Transactions that are told at most, and bytes of their file that are read at most: some hundred thousand of them.
-TOLD, READ = 5000, 16 * 1024 * 1024
+#: Bytes of the list of transactions that are read at most: some five thousand of them, as many as checkpoints and
+#: backups in a year.
+READ = 256 * 1024
 
 
 def op_host_upkeep(request):
-    """``do``: look, compact. Both tell how the vault is afterwards; ``since`` is the last transaction that is known."""
+    """``do``: look, compact. Both tell how the vault is afterwards; ``since`` is the length of the list of transactions
+    that is known. Not their numbers: after the vault was set back they are given once more."""
     if os.getuid() != 0:
         raise Refused(
             "not_root", "The account that logs in on the repository's host is not root and may not become root."
@@ -55,14 +57,14 @@ def op_host_upkeep(request):
         freeable, stored = serving.hints()
     finally:
         shutil.rmtree(base, ignore_errors=True)
-    entries, more = transactions(work.path, int(request.get("since") or 0))
+    entries, length = transactions(work.path, int(request.get("since") or 0))
     return {
         "state": "done",
         "freeable_bytes": freeable,
         "stored_bytes": stored,
         "transaction": last_transaction(work.path),
         "entries": entries,
-        "more": more,
+        "log_bytes": length,
         "now": time.time(),
     }
 
@@ -112,8 +114,12 @@ class Serving:
         }
         try:
             return subprocess.Popen(
-                [self.borg, *words], stdin=subprocess.DEVNULL, env=env, cwd="/", preexec_fn=become,  # noqa: PLW1509 - this program has no threads
-                **pipes
+                [self.borg, *words],
+                stdin=subprocess.DEVNULL,
+                env=env,
+                cwd="/",
+                preexec_fn=become,  # noqa: PLW1509 - this program has no threads
+                **pipes,
             )
         except OSError as error:
             raise Refused(
@@ -168,22 +174,22 @@ def last_transaction(path):
 
 
 def transactions(path, since):
-    """([[number, seconds since 1970], ...] after ``since``, whether there are more), of append-only keys."""
+    """([[number, seconds since 1970], ...] behind ``since`` bytes, length of the file), of append-only keys."""
     try:
         fd = os.open(path + "/transactions", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
-        return [], False
+        return [], 0
     with os.fdopen(fd, "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        file.seek(max(0, size - READ))
-        lines = file.read(READ).decode("ascii", "replace").splitlines()[1 if size > READ else 0 :]
+        file.seek(min(since, size))
+        lines = file.read(READ).decode("ascii", "replace").splitlines()
     found = []
     for line in lines:
         words = line.replace(",", " ").split()
         # transaction 5, UTC time 2026-11-27T12:00:00.000000
-        if len(words) == 5 and words[0] == "transaction" and words[1].isdigit() and int(words[1]) > since:
+        if len(words) == 5 and words[0] == "transaction" and words[1].isdigit():
             found.append([int(words[1]), seconds_of(words[4])])
-    return found[-TOLD:], len(found) > TOLD
+    return found, size
 
 
 def seconds_of(text):
