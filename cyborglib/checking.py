@@ -97,7 +97,7 @@ def _queue(
                 part,
                 store.settings,
                 launched_by=launched_by,
-                timeout=proving.timeout(part, seconds=seconds, files=files, stored=stored),
+                timeout=proving.timeout(part, store.settings, seconds=seconds, files=files, stored=stored),
                 seconds=seconds,
             )
         )

@@ -25,7 +25,6 @@ _GOLDEN = 2654435769
 #: Seconds: what a check takes besides its work, and how fast it must be to be let go on: bytes of data, files of
 #: archives. A slow disk over a slow line does ten times that.
 _START, _BYTES, _FILES = 3600, 5_000_000, 1_000
-_LONGEST = 60 * 24 * 3600
 
 
 def turn(number: int, days: float, after: datetime) -> datetime:
@@ -73,14 +72,16 @@ def as_parts(parts: Iterable[str] | str) -> tuple[str, ...]:
     return tuple(part for part in PARTS if part in found)
 
 
-def timeout(part: str, *, seconds: int, files: int, stored: int) -> int:
+def timeout(part: str, settings: Settings, *, seconds: int, files: int, stored: int) -> int:
     """Seconds that a check may take, by what lies in the vault: files of all archives, bytes stored.
 
     `seconds` is after how many Borg is to end the check of a repository by itself; 0 for all of it.
     """
     if part == "repository":
-        return min(_LONGEST, _START + (seconds or stored // _BYTES))
-    return min(_LONGEST, _START + files // _FILES + (stored // _BYTES if part == "data" else 0))
+        wanted = _START + (seconds or stored // _BYTES)
+    else:
+        wanted = _START + files // _FILES + (stored // _BYTES if part == "data" else 0)
+    return min(wanted, settings.check_timeout)
 
 
 def check(

@@ -27,7 +27,7 @@ ROOMS = (
     {"ansible", "kinds", "store"},
     {"given", "invitations", "kit", "machines"},
     {"launching"},
-    {"checking", "engine", "restoring", "testing", "timetable"},
+    {"checking", "engine", "expiring", "restoring", "testing", "timetable"},
     {"facade"},
     {"console", "cyborg"},
     {"__init__"},

@@ -86,10 +86,13 @@ def test_other_parts_are_refused(parts):
         proving.as_parts(parts)
 
 
-@given(st.integers(0, 10**15), st.integers(0, 10**12))
-def test_a_check_has_time_for_what_lies_there(stored, files):
-    assert proving.timeout("repository", seconds=3600, files=files, stored=stored) == 7200
-    assert proving.timeout("data", seconds=0, files=files, stored=stored) >= proving.timeout(
-        "archives", seconds=0, files=files, stored=0
-    )
-    assert 3600 <= proving.timeout("data", seconds=0, files=files, stored=stored) <= 60 * 86400
+@given(st.integers(0, 10**15), st.integers(0, 10**12), st.integers(1, 10**7))
+def test_a_check_has_time_for_what_lies_there(stored, files, most):
+    settings = cy.Settings(check_timeout=most)
+
+    def seconds(part, **asked):
+        return proving.timeout(part, settings, **{"seconds": 0, "files": files, "stored": stored} | asked)
+
+    assert seconds("repository", seconds=3600) == min(7200, most)
+    assert min(3600, most) <= seconds("archives") <= seconds("data") <= most
+    assert seconds("repository") == min(3600 + stored // 5_000_000, most)

@@ -18,9 +18,10 @@ class Working(Base):
     """All but `tick`, `stop` and `output` take their time, and cannot be called by a listener."""
 
     def tick(self, now: datetime | None = None) -> list[Job]:
-        """Queue what is due by now, checks of vaults too; gives the new backup jobs.
+        """Queue what is due by now; gives the new backup jobs. A host with its own scheduler calls this.
 
-        A host with its own scheduler calls this.
+        It also queues the checks of vaults whose turn it is, and once a minute takes away old output and old jobs (the
+        settings `keep_output`, `keep_jobs`).
         """
         at = as_utc(now) or self._clock()
         new: list[Job] = []
@@ -28,6 +29,7 @@ class Working(Base):
             new += self._queued(partial(self._timetable.launch, policy, at)).new
         for vault in checking.waiting(self._store, at):
             self._queued(partial(checking.launch, self._store, vault, at))
+        self._expiring.step(self._clock())
         return launching.of_kind(new, JobKind.BACKUP)
 
     def work(self) -> None:
