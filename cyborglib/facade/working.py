@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from .. import given, kit, launching
+from .. import checking, given, kit, launching
 from ..events import ClockDoubtful, JobQueued, KitOutdated
 from ..model import Client, Job, JobKind, Policy
 from ..model.fields import as_utc
@@ -20,9 +20,9 @@ class Working(Base):
     def tick(self, now: datetime | None = None) -> list[Job]:
         """Queue what is due by now; gives the new backup jobs. A host with its own scheduler calls this.
 
-        Prunes and compacts that are due are queued as well. Where the controller's clock may be wrong, `ClockDoubtful`
-        is told, the database's clock says what is due, and nothing is deleted.
-        Once a minute it also takes away old output and old jobs (the settings `keep_output`, `keep_jobs`).
+        Prunes and compacts that are due are queued as well, and the checks of vaults whose turn it is. Where the
+        controller's clock may be wrong, `ClockDoubtful` is told, the database's clock says what is due, and nothing is
+        deleted. Once a minute it takes away old output and old jobs (the settings `keep_output`, `keep_jobs`).
         """
         doubt = self._watch.doubt()
         self._tell_of_clock(doubt)
@@ -30,6 +30,8 @@ class Working(Base):
         new: list[Job] = []
         for policy in self._timetable.waiting(at):
             new += self._queued(partial(self._timetable.launch, policy, at)).new
+        for vault in checking.waiting(self._store, at):
+            self._queued(partial(checking.launch, self._store, vault, at))
         if not doubt:
             self._upkeep(at)
         self._expiring.step(self._clock())

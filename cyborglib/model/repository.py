@@ -145,6 +145,13 @@ class Vault:
     #: When its archives are next looked through for a prune, and when it is compacted.
     prune_at: datetime | None = observed(converter=as_utc)
     compact_at: datetime | None = observed(converter=as_utc)
+    #: When `borg check` last went through all of its repository's files, of its archives, of the data in them, and
+    #: found all whole.
+    repository_checked_at: datetime | None = observed(converter=as_utc)
+    archives_checked_at: datetime | None = observed(converter=as_utc)
+    data_checked_at: datetime | None = observed(converter=as_utc)
+    #: When to look whether it is its turn to be checked.
+    next_check: datetime | None = observed(converter=as_utc)
     id: int | None = observed()
     revision: int = observed(0)
 

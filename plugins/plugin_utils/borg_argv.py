@@ -167,14 +167,31 @@ def delete(names, *, lock_wait):
     return [*common("delete", lock_wait), "--list", "--", first, *(name[2:] for name in others)]
 
 
-def check_archives(*, lock_wait, verify_data=False):
-    """`borg check` of the archives' structure; with `verify_data` each chunk is read and decrypted."""
-    return [*common("check", lock_wait), "--archives-only", *(["--verify-data"] if verify_data else [])]
-
-
 def compact(*, lock_wait):
     """`borg compact`: what was deleted is gone for good, and its space free."""
     return [*common("compact", lock_wait), "--info"]
+
+
+#: What `borg check` is asked for, by what part of a vault is gone through. Never a repair.
+PARTS = {
+    "repository": ("--repository-only",),
+    "archives": ("--archives-only",),
+    # Borg reads all chunks then, whichever archives are named.
+    "data": ("--archives-only", "--verify-data"),
+}
+
+
+def check(part, *, lock_wait, max_duration=0):
+    """`borg check` of one part. A repository's may end after some seconds, and goes on from there the next time.
+
+    What it found is said in words only (on the level of information), and the words are what counts.
+    """
+    argv = [*common("check", lock_wait), "--info", "--progress", *PARTS[part]]
+    if max_duration:
+        if part != "repository":
+            raise BadArgument("only the check of a repository can be broken off and go on later")
+        argv += ["--max-duration", str(int(max_duration))]
+    return argv
 
 
 def identity(*, lock_wait):

@@ -1,9 +1,9 @@
 """What somebody does who has a client's key, passphrase and vault: run on that client, with Borg's own Python.
 
-    python3 attack.py put|delete VAULT      (BORG_RSH, BORG_PASSPHRASE in the environment)
+    python3 attack.py put|delete|both VAULT      (BORG_RSH, BORG_PASSPHRASE in the environment)
 
-It speaks to `borg serve` itself. `put` writes garbage over the data of all archives, `delete` deletes it; in both cases
-the list of archives, which lies elsewhere, stays exactly as it was.
+It speaks to `borg serve` itself. `put` writes garbage over the data of all archives, `delete` deletes it, `both` does
+either to half of it; the list of archives, which lies elsewhere, stays exactly as it was.
 """
 
 import os
@@ -28,8 +28,8 @@ with RemoteRepository(Location(where), exclusive=True, args=arguments) as reposi
             for item in Archive(repository, key, manifest, info.name, cache=cache).iter_items()
             for chunk in item.get("chunks", ())
         }
-    for chunk, size in chunks.items():
-        if how == "put":
+    for number, (chunk, size) in enumerate(chunks.items()):
+        if how == "put" or (how == "both" and number % 2):
             repository.put(chunk, os.urandom(size), wait=True)
         else:
             repository.delete(chunk, wait=True)

@@ -43,7 +43,7 @@ def backed_up(fleet: Fleet, count: int, client: Mapping[str, object] | None = No
         host.run(["rm", "-f", f"/srv/data/{number - 1}"])
         write_random(host, f"/srv/data/{number}", SIZE)
         [job] = fleet.run(policy)
-        days = timedelta(days=count - number)
+        days = timedelta(days=count - 1 - number)
         fleet.cyborg._store.archives.observe(fleet.only(job).id, recorded_at=datetime.now(UTC) - days)
     return policy
 
@@ -70,9 +70,16 @@ def names(fleet: Fleet) -> list[str]:
 
 
 def test_a_prune_and_a_compact_free_what_was_to_go_and_the_rest_restores(fleet: Fleet) -> None:
-    policy = backed_up(fleet, 4)
+    policy = backed_up(fleet, 4, client={"bandwidth_limit": 3000})
     cyborg = fleet.cyborg
     first, *_others, last = cyborg.archives
+    # One more was killed after some checkpoints, which is no attack.
+    make_mortal(fleet.hosts["web1"])
+    fleet.hosts["web1"].write("/root/kill", "2.5")
+    write_random(fleet.hosts["web1"], "/srv/data/large", 4 * SIZE)
+    [killed] = cyborg.run(policy)
+    assert killed.status == "failed", fleet.said()
+    fleet.hosts["web1"].run(["rm", "/srv/data/large", "/root/kill"])
     kept = sorted(verdict.archive.name for verdict in cyborg.prune_plan(policy) if verdict.keep)
     assert len(kept) == 2
     before = size_of(fleet)
@@ -113,34 +120,36 @@ def test_a_prune_and_a_compact_free_what_was_to_go_and_the_rest_restores(fleet: 
     assert not list((nas / "var/lib/cyborg/closed").iterdir())
 
 
-def test_what_a_client_overwrote_or_deleted_is_never_made_final(fleet: Fleet) -> None:
+@pytest.mark.parametrize(
+    "how", ["both", pytest.param("put", marks=pytest.mark.faults), pytest.param("delete", marks=pytest.mark.faults)]
+)
+def test_what_a_client_overwrote_or_deleted_is_never_made_final(fleet: Fleet, how: str) -> None:
     policy = backed_up(fleet, 3)
     cyborg = fleet.cyborg
     last = list(cyborg.archives)[-1]
     tree = fleet.folder / "tree"
     subprocess.run(["cp", "-a", str(fleet.hosts["web1"].root / "srv/data"), str(tree)], check=True)
-    for how in ("delete", "put"):
-        time.sleep(1.1)  # a transaction's time has no fractions
-        attacked(fleet, how)
-        before, listed = size_of(fleet), names(fleet)
-        # The listing before it goes well: a list of archives does not show it.
-        job = done(fleet, cyborg.prune(policy))
-        assert (job.status, job.error.code) == ("failed", "vault_tampered"), fleet.said()
-        assert "deleted or overwritten" in str(job.error)
-        [vault] = cyborg.vaults
-        assert vault.suspect == [event.reason for event in fleet.told if isinstance(event, cy.VaultSuspected)][-1]
-        assert (size_of(fleet), names(fleet)) == (before, listed)
-        assert [archive.pruned_at for archive in cyborg.archives] == [None] * 3
-        # Nor a compact, also where somebody said without looking that the vault is good: then all data is verified.
-        cyborg.set_ready(vault)
-        cyborg.settings = evolve(cyborg.settings, compact_after=0)
-        job = done(fleet, cyborg.compact("vault"))
-        assert (job.status, job.error.code) == ("failed", "vault_damaged"), fleet.said()
-        assert size_of(fleet) == before
-        follow_append_only(fleet, vault, last)
-        back = fleet.folder / f"back-{how}"
-        assert fleet.restore(last, destination=back).status == "successful", fleet.said()
-        compare(tree, back / "srv/data")
+    time.sleep(1.1)  # a transaction's time has no fractions
+    attacked(fleet, how)
+    before, listed = size_of(fleet), names(fleet)
+    # The listing before it goes well: a list of archives does not show it.
+    job = done(fleet, cyborg.prune(policy))
+    assert (job.status, job.error.code) == ("failed", "vault_tampered"), fleet.said()
+    assert "deleted or overwritten" in str(job.error)
+    [vault] = cyborg.vaults
+    assert vault.suspect == [event.reason for event in fleet.told if isinstance(event, cy.VaultSuspected)][-1]
+    assert (size_of(fleet), names(fleet)) == (before, listed)
+    assert [archive.pruned_at for archive in cyborg.archives] == [None] * 3
+    # Nor a compact, also where somebody said without looking that the vault is good: then all data is verified.
+    cyborg.set_ready(vault)
+    cyborg.settings = evolve(cyborg.settings, compact_after=0)
+    job = done(fleet, cyborg.compact("vault"))
+    assert (job.status, job.error.code) == ("failed", "vault_damaged"), fleet.said()
+    assert size_of(fleet) == before
+    follow_append_only(fleet, vault, last)
+    back = fleet.folder / "back"
+    assert fleet.restore(last, destination=back).status == "successful", fleet.said()
+    compare(tree, back / "srv/data")
     # And all goes on.
     job = done(fleet, cyborg.prune(policy))
     assert job.status == "successful", fleet.said()
@@ -162,13 +171,19 @@ os.execv(argv[0], argv)
 """
 
 
-@pytest.mark.parametrize("runs", [4, pytest.param(30, marks=pytest.mark.faults)])
-def test_honest_runs_with_kills_and_checkpoints_raise_no_alarm(fleet: Fleet, runs: int) -> None:
+def make_mortal(host: Host) -> None:
+    host.run(["mv", "/usr/bin/borg", "/usr/bin/borg.real"])
+    host.write("/usr/bin/borg", MORTAL, 0o755)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(3600)
+def test_honest_runs_with_kills_and_checkpoints_raise_no_alarm(fleet: Fleet) -> None:
+    runs = 30
     # Slow enough for some checkpoints in each run.
     policy = backed_up(fleet, 1, client={"bandwidth_limit": 1500})
     cyborg, host = fleet.cyborg, fleet.hosts["web1"]
-    host.run(["mv", "/usr/bin/borg", "/usr/bin/borg.real"])
-    host.write("/usr/bin/borg", MORTAL, 0o755)
+    make_mortal(host)
     ended = []
     for number in range(runs):
         write_random(host, f"/srv/data/more-{number}", SIZE)
