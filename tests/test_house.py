@@ -25,7 +25,7 @@ ROOMS = (
     {"content", "keys"},
     {"newkey"},
     {"ansible", "kinds", "store"},
-    {"given", "invitations", "kit", "machines"},
+    {"adopting", "given", "invitations", "kit", "machines"},
     {"launching"},
     {"engine", "expiring", "restoring", "testing", "timetable"},
     {"facade"},
