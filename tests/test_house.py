@@ -25,7 +25,7 @@ ROOMS = (
     {"content", "keys", "proving", "sanity"},
     {"newkey"},
     {"ansible", "kinds", "store"},
-    {"given", "invitations", "kit", "machines"},
+    {"adopting", "given", "invitations", "kit", "machines"},
     {"launching", "upkeep"},
     {"checking", "engine", "expiring", "restoring", "testing", "timetable", "watch"},
     {"facade"},

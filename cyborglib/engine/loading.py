@@ -72,6 +72,7 @@ class Loading:
             timezone=self._timezone(policy),
             clock=self._doubt() if job.kind in UPKEEP else "",
             history=self._history(job),
+            others=self._others(vault) if vault is not None and vault.foundling else (),
             jobs=self._jobs.many,
             state_dir=self._state_dir,
             role=self._role,
@@ -90,6 +91,9 @@ class Loading:
 
     def _timezone(self, policy: Policy | None) -> str:
         return self._store.schedules.get(policy.schedule).timezone if policy and policy.schedule else "UTC"
+
+    def _others(self, vault: Vault) -> tuple[str, ...]:
+        return tuple(sorted({other.borg_id for other in self._store.vaults if other.id != vault.id} - {""}))
 
     def _bytes(self, archive: Archive | None) -> int:
         if archive is None:

@@ -59,6 +59,8 @@ class Work:
     clock: str = ""
     #: The archives of the same policy and client that the sanity of a new one is judged by, the newest first.
     history: tuple[Archive, ...] = ()
+    #: The Borg ids of all other vaults, for one that is to be adopted.
+    others: tuple[str, ...] = ()
     #: Gives those jobs of some ids that there are, as they stand.
     jobs: Callable[[Collection[int]], Sequence[Job]] = _no_jobs
     #: Where the controller keeps Borg's caches, a folder for each vault.
