@@ -85,8 +85,8 @@ def test_a_prune_deletes_what_the_plan_says_and_nothing_else(kept, clock):
     assert (looked.status, looked.warnings) == ("successful", ())
     assert it.cyborg.vaults.get(1).suspect == ""
     assert [verdict.archive.id for verdict in it.cyborg.prune_plan("etc")] == [6, 5, 4]
-    [again] = it.finished(it.cyborg.prune(it.policy))
-    assert (again.status, again.reason) == ("skipped", "the retention keeps all that is there")
+    for again in (*it.finished(it.cyborg.prune(it.policy)), *it.finished(it.cyborg.relaunch(job))):
+        assert (again.status, again.reason) == ("skipped", "the retention keeps all that is there")
 
 
 def test_the_verbs_refuse_what_makes_no_sense(kept):
