@@ -47,7 +47,9 @@ from .events import (
 from .executor import Control, Executor, HostRun, Outcome, Run
 from .model import (
     Archive,
+    Change,
     Client,
+    Entry,
     Job,
     JobKind,
     JobStatus,
@@ -60,6 +62,7 @@ from .model import (
     Stats,
     Variables,
     Vault,
+    Version,
 )
 from .secret import Secret
 from .version import __version__
@@ -73,11 +76,13 @@ __all__ = [
     "Archive",
     "ArchiveConfirmed",
     "ArchiveForeign",
+    "Change",
     "Client",
     "Control",
     "Cyborg",
     "CyborgError",
     "Disabled",
+    "Entry",
     "ErrorCode",
     "Event",
     "Executor",
@@ -126,6 +131,7 @@ __all__ = [
     "Vault",
     "VaultRekeyed",
     "VaultSuspected",
+    "Version",
     "WrongKey",
     "__version__",
     "console",

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from ..errors import ErrorCode, JobError, NotFound
 from ..events import HostKeyAccepted, JobProgressed
-from ..executor import Outcome
+from ..executor import Contents, Outcome
 from ..kinds import KINDS, Refused, Settlement
 from ..model import Job, Progress
 from ..model.client import split_host_key
@@ -108,6 +108,14 @@ class EngineControl:
         assigned = self._member(job)
         with self._outbox.committing():
             assigned.kept[name] = secret
+
+    def contents(self, job: int, archive: int) -> Contents | None:
+        """Takes in the contents of one of the archives that the job has to read; None if they are not wanted."""
+        assigned = self._member(job)
+        given = assigned.host_run.variables.get("borg_contents", ()) if assigned.assignment is not None else ()
+        if not assigned.open or archive not in [one["archive"] for one in given]:
+            raise NotFound(f"job {job} has not to read the archive {archive}, or has ended")
+        return self._store.contents.begin(archive, job, assigned.work.fence)
 
     def pinned(self, job: int, key_of: str, host_key: str, accepted: bool) -> bool:
         """Record a first host key, unless another one was pinned meanwhile."""

@@ -26,7 +26,7 @@ class Loading:
     ) -> None:
         jobs = [claim.job for claim in claims]
         self.settings = settings
-        self._archives, self._jobs = store.archives, store.jobs
+        self._archives, self._jobs, self._contents = store.archives, store.jobs, store.contents
         self._state_dir = state_dir
         self._role = role
         self._clients = Few(store.clients, (one for job in jobs for one in (job.client, job.hypervisor)))
@@ -53,11 +53,17 @@ class Loading:
             owner=self._clients.get(archive.client) if archive is not None else None,
             previous=previous,
             previous_bytes=self._bytes(previous),
-            recorded=tuple(archives.find(vault=job.vault)) if job.kind is JobKind.CATALOG else (),
+            **(self._to_look_for(job.vault) if job.kind is JobKind.CATALOG and job.vault is not None else {}),
             jobs=self._jobs.many,
             state_dir=self._state_dir,
             role=self._role,
         )
+
+    def _to_look_for(self, vault: int) -> dict[str, tuple[Archive, ...]]:
+        """What a look into a vault should find, and read."""
+        recorded = {archive.id: archive for archive in self._archives.find(vault=vault)}
+        wanted = [recorded[one] for one in self._contents.wanted(vault) if one in recorded]
+        return {"recorded": tuple(recorded.values()), "uncataloged": tuple(wanted)}
 
     def _bytes(self, archive: Archive | None) -> int:
         if archive is None:

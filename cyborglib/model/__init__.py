@@ -3,6 +3,7 @@
 from .archive import Archive
 from .client import Client
 from .clientvars import ClientVariables
+from .contents import Change, Entry, Item, Version
 from .hostvars import HOST_VARIABLES
 from .job import ACTIVE, FINISHED, Job, JobKind, JobStatus, Progress, Stats
 from .location import Location
@@ -17,8 +18,11 @@ __all__ = [
     "FINISHED",
     "HOST_VARIABLES",
     "Archive",
+    "Change",
     "Client",
     "ClientVariables",
+    "Entry",
+    "Item",
     "Job",
     "JobKind",
     "JobStatus",
@@ -32,4 +36,5 @@ __all__ = [
     "Stats",
     "Variables",
     "Vault",
+    "Version",
 ]
