@@ -231,6 +231,14 @@ class VaultShelf(Shelf[Vault]):
             vault = self._kept(connection, id)
             return vault if vault.next_passphrase else self.observe(id, next_passphrase=Secret.generate())
 
+    def unlooked(self, now: datetime, ahead: datetime) -> list[Vault]:
+        """Ready ones that it is time to look at whether they are to be checked; also those that a clock which was wrong
+        has put off beyond `ahead`."""
+        table = self._table.c
+        waiting = or_(table.next_check <= now, table.next_check > ahead, table.next_check.is_(None))
+        with self._database.reading() as connection:
+            return self._select(connection, table.ready, waiting)
+
     def _users(self, connection: Connection, id: int) -> list[str]:
         return [*_jobs(connection, "vault", id), *_archives(connection, "vault", id)]
 
@@ -247,6 +255,14 @@ class ArchiveShelf(Shelf[Archive]):
             query = select(func.max(table.id)).where(table.policy == policy, table.client == client)
             number = connection.scalar(query)
             return self.get(number) if number is not None else None
+
+    def extent(self, vault: int) -> tuple[int, int]:
+        """How many files all archives of a vault hold, and how many bytes they added to it."""
+        table = self._table.c
+        with self._database.reading() as connection:
+            sums = select(func.sum(table.files), func.sum(table.deduplicated_bytes))
+            files, stored = connection.execute(sums.where(table.vault == vault, table.pruned_at.is_(None))).one()
+            return int(files or 0), int(stored or 0)
 
     def observe(self, id: int, /, **fields: Any) -> Archive:
         """Write some fields of an archive. All of them are the library's own."""

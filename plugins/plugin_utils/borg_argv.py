@@ -158,6 +158,28 @@ def archives(*, lock_wait, name=None):
     return argv
 
 
+#: What `borg check` is asked for, by what part of a vault is gone through. Never a repair.
+PARTS = {
+    "repository": ("--repository-only",),
+    "archives": ("--archives-only",),
+    # Borg reads all chunks then, whichever archives are named.
+    "data": ("--archives-only", "--verify-data"),
+}
+
+
+def check(part, *, lock_wait, max_duration=0):
+    """`borg check` of one part. A repository's may end after some seconds, and goes on from there the next time.
+
+    What it found is said in words only (on the level of information), and the words are what counts.
+    """
+    argv = [*common("check", lock_wait), "--info", "--progress", *PARTS[part]]
+    if max_duration:
+        if part != "repository":
+            raise BadArgument("only the check of a repository can be broken off and go on later")
+        argv += ["--max-duration", str(int(max_duration))]
+    return argv
+
+
 def identity(*, lock_wait):
     """The repository's id and encryption, without a look at its archives (`borg info` would fill the cache first)."""
     return [*common("list", lock_wait), "--json", "--last", "1"]
