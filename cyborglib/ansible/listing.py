@@ -22,8 +22,9 @@ LONGEST, MOST = 200_000, 50_000_000
 ACCOUNT, TARGET = 256, 8192
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1), timedelta(microseconds=1)  # noqa: DTZ001 - Borg runs with TZ=UTC
 _MODE = re.compile(r"[-dlhpcbs?]([r-][w-][xsS-])([r-][w-][xsS-])([r-][w-][xtT-])")
-_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
-_ESCAPED = re.compile(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[nrt\\'\"])")
+_ESCAPE = r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[nrt\\'\"])"
+_ESCAPED = re.compile(_ESCAPE)
+_QUOTED = re.compile(rf"'(?:[^'\\]|{_ESCAPE})*'|\"(?:[^\"\\]|{_ESCAPE})*\"")
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t"}
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 
