@@ -245,7 +245,11 @@ def carried(archive: Archive, repository: Repository, vault: Vault, to: Client |
     """
     if to is not None and to.id == archive.client:
         return False
-    return vault.where.local or (to is not None and not repository.managed and vault.id not in to.access)
+    if vault.where.local:
+        return True
+    # A key that does not lie in the vault cannot be exchanged there for another one afterwards.
+    lendable = repository.managed and vault.key_file is None
+    return to is not None and not lendable and vault.id not in to.access
 
 
 def inherited(policy: Policy, archive: Archive, to: Client | None) -> Variables:

@@ -143,7 +143,11 @@ class FakeExecutor:
             }
             return evolve(outcome, facts=made | facts)
         if job.kind is JobKind.PREPARE_REPOSITORY:
-            made = {"public_key": self._key(f"vault {job.vault}"), "borg_id": _hex("vault", job.vault)}
+            made = {
+                "public_key": self._key(f"vault {job.vault}"),
+                "borg_id": _hex("vault", job.vault),
+                "encryption": str(variables.get("borg_encryption", "")),
+            }
             return evolve(outcome, facts=made | facts)
         vault = self.vaults[job.vault or 0]
         if job.kind is JobKind.CATALOG:

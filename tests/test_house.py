@@ -25,7 +25,7 @@ ROOMS = (
     {"content", "keys", "proving"},
     {"newkey"},
     {"ansible", "kinds", "store"},
-    {"given", "invitations", "kit", "machines"},
+    {"adopting", "given", "invitations", "kit", "machines"},
     {"launching"},
     {"checking", "engine", "expiring", "restoring", "testing", "timetable"},
     {"facade"},

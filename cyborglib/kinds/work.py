@@ -51,6 +51,8 @@ class Work:
     previous_bytes: int = 0
     #: All archives that are recorded in the vault, foreign ones too.
     recorded: tuple[Archive, ...] = ()
+    #: The Borg ids of all other vaults, for one that is to be adopted.
+    others: tuple[str, ...] = ()
     #: Gives those jobs of some ids that there are, as they stand.
     jobs: Callable[[Collection[int]], Sequence[Job]] = _no_jobs
     #: Those of them whose contents are not in the catalogue, or are to be read anew: in this order.

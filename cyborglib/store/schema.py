@@ -209,6 +209,8 @@ vaults = _table(
     Column("controller_key", _sealed_secret()),
     _must("ready", Boolean),
     _must("suspect", Said),
+    _must("adopted", Boolean),
+    _must("encryption", Plain),
     _must("filesystem", Plain),
     Column("created_at", UTCDateTime),
     Column("prepared_at", UTCDateTime),

@@ -22,8 +22,8 @@ options:
     default: ""
   contents:
     description:
-      - Archives whose contents the library wants, where it runs this. Each has C(archive) (its number there), and Borg's
-        C(name) and C(id) of it. Those that are there by this name and id are handed over.
+      - Archives whose contents the library wants, where it runs this. Each has C(archive), its number there, and
+        C(name) and C(id) as Borg has them. Those that are there by this name and id are handed over.
       - One that cannot be read fails the job, but takes nothing back of what was found in the vault.
       - Without the library nothing is done with them.
     type: list

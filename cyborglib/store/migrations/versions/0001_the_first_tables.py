@@ -358,6 +358,8 @@ def upgrade() -> None:
         sa.Column("controller_key", sa.Text(), nullable=True),
         sa.Column("ready", sa.Boolean(), nullable=False),
         sa.Column("suspect", sa.Text(), nullable=False),
+        sa.Column("adopted", sa.Boolean(), nullable=False),
+        sa.Column("encryption", sa.Text(), nullable=False),
         sa.Column("filesystem", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("prepared_at", sa.DateTime(timezone=True), nullable=True),
