@@ -27,7 +27,10 @@ from .errors import (
 )
 from .events import (
     ArchiveConfirmed,
+    ArchiveDoubtful,
     ArchiveForeign,
+    ArchivesPruned,
+    ClockDoubtful,
     Event,
     HostKeyAccepted,
     JobCanceled,
@@ -41,6 +44,7 @@ from .events import (
     JobStarted,
     JobSucceeded,
     KitOutdated,
+    PruneHeld,
     VaultRekeyed,
     VaultSuspected,
 )
@@ -64,6 +68,7 @@ from .model import (
     Vault,
     Version,
 )
+from .retention import Verdict
 from .secret import Secret
 from .version import __version__
 
@@ -75,9 +80,12 @@ __all__ = [
     "AlreadyExists",
     "Archive",
     "ArchiveConfirmed",
+    "ArchiveDoubtful",
     "ArchiveForeign",
+    "ArchivesPruned",
     "Change",
     "Client",
+    "ClockDoubtful",
     "Control",
     "Cyborg",
     "CyborgError",
@@ -114,6 +122,7 @@ __all__ = [
     "Outcome",
     "Policy",
     "Progress",
+    "PruneHeld",
     "Repository",
     "Retention",
     "Run",
@@ -131,6 +140,7 @@ __all__ = [
     "Vault",
     "VaultRekeyed",
     "VaultSuspected",
+    "Verdict",
     "Version",
     "WrongKey",
     "__version__",

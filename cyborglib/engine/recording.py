@@ -63,7 +63,7 @@ def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> li
                 work.fence,
                 stats=ending.stats,
                 warnings=settlement.warnings,
-                archives=[_archive(work, made) for made in settlement.archives],
+                archives=_archives(work, settlement),
             )
         if lines:
             store.jobs.output(_id(work.job), lines, work.fence)
@@ -108,7 +108,7 @@ def _observe(store: Store, work: Work, settlement: Settlement) -> None:
 def _failed(store: Store, work: Work, ending: Ending) -> list[Job]:
     job, error = work.job, ending.settlement.error
     assert error is not None
-    archives = [_archive(work, made) for made in ending.settlement.archives]
+    archives = _archives(work, ending.settlement)
     if error.code is ErrorCode.CANCELED:
         return store.jobs.finish_canceled(_id(job), work.fence, archives)
     # A lost backup may still be at work over there: nobody starts a second one beside it. Preparing and
@@ -132,6 +132,11 @@ def _delay(work: Work, job: Job) -> timedelta:
     delays = work.settings.retry_delays or (10,)
     seconds = delays[min(job.attempt, len(delays)) - 1]
     return timedelta(seconds=seconds * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 (not a secret)
+
+
+def _archives(work: Work, settlement: Settlement) -> list[Archive]:
+    doubtful = settlement.doubtful
+    return [evolve(_archive(work, made), doubtful=doubtful.get(made.name, "")) for made in settlement.archives]
 
 
 def _archive(work: Work, made: ArchiveMade) -> Archive:

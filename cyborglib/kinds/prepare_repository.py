@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import ErrorCode, JobError
 from ..events import VaultSuspected
 from ..executor import HostRun, Outcome
+from ..model import Baseline
 from ..model.repository import STORAGE_ACCOUNT
 from ..sealing import public_line
 from ..secret import Secret
@@ -99,6 +100,9 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
         )
     observed: dict[str, Any] = {"ready": True, "borg_id": borg_id, "prepared_at": work.now}
     warnings = outcome.warnings
+    if vault.prepared_at is None and not vault.foundling and outcome.facts.get("created") is not False:
+        # Nothing was in it before us, so all that is deleted in it is counted.
+        observed["baseline"] = Baseline(at=int(work.now.timestamp()))
     if vault.foundling:
         observed |= {"key_export": export, "encryption": outcome.facts["encryption"]}
         if observed["encryption"].startswith("authenticated"):

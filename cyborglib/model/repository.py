@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 
 from ..errors import Invalid
 from ..secret import Secret, as_secret
+from .baseline import Baseline
 from .client import as_key_line, check_key_line
 from .fields import (
     EXECUTES,
@@ -139,6 +140,15 @@ class Vault:
     prepared_at: datetime | None = observed(converter=as_utc)
     #: When the library changed the passphrase: a recovery kit from before has the old one.
     rekeyed_at: datetime | None = observed(converter=as_utc)
+    #: From where on it is counted what its clients changed; None where the next look is the first.
+    baseline: Baseline | None = observed(None)
+    #: When the library last sent it a change that cannot be undone, whose end nobody recorded; None if there is none.
+    unsettled_at: datetime | None = observed(converter=as_utc)
+    #: When archives were last deleted that no compact has made final yet.
+    deleted_at: datetime | None = observed(converter=as_utc)
+    #: When its archives are next looked through for a prune, and when it is compacted.
+    prune_at: datetime | None = observed(converter=as_utc)
+    compact_at: datetime | None = observed(converter=as_utc)
     #: When `borg check` last went through all of its repository's files, of its archives, of the data in them, and
     #: found all whole.
     repository_checked_at: datetime | None = observed(converter=as_utc)

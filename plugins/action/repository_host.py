@@ -53,6 +53,8 @@ class ActionModule(HostAction):
             },
         },
         names={"type": "list", "elements": "str", "default": []},
+        seconds={"type": "int", "default": 0},
+        by={"type": "str", "default": ""},
     )
 
     def work(self):
@@ -65,6 +67,8 @@ class ActionModule(HostAction):
             "path": args["path"],
             "names": args["names"],
             "keys": self._keys(),
+            "seconds": args["seconds"],
+            "by": text(args["by"], 60, "a name", r"[A-Za-z0-9.-]*"),
         }
         setup = borg_setup.BorgSetup(self, "the repository's host")
         here = {"borg": "", "borg_version": ""}

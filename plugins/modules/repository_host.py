@@ -84,6 +84,14 @@ options:
     type: list
     elements: str
     default: []
+  seconds:
+    description: After this time V(closed) is over by itself; 0 for a vault that stays closed until it is opened.
+    type: int
+    default: 0
+  by:
+    description: Who closes it. V(open) with a name opens only what was closed by that name last.
+    type: str
+    default: ""
   update:
     description: Bring Borg up to date where the package manager installed it.
     type: bool

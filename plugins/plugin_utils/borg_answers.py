@@ -246,7 +246,8 @@ def checked(texts, part, repository):
     its exit code is 1 for damage and for what is none. Raises `Failure`, also where it said nothing.
     """
     if any(sign in text for text in texts for sign in _BAD):
-        found = [_first_line(text) for text in texts if _FOUND.search(text) and not text.startswith("ID: ")]
+        told = [text for text in texts if _FOUND.search(text) and not text.startswith(("ID: ", "Finished "))]
+        found = [_first_line(text) for text in told]
         raise Failure(
             "vault_damaged",
             "`borg check` found %s damaged: %s. Nothing was repaired; docs/checks.md says what to do."

@@ -158,6 +158,20 @@ def archives(*, lock_wait, name=None):
     return argv
 
 
+def delete(names, *, lock_wait):
+    """`borg delete` of archives by their exact names; their data stays until a compact."""
+    if not names:
+        # Without one Borg would delete the whole repository.
+        raise BadArgument("no archive is named that is to be deleted")
+    first, *others = [archive(name) for name in names]
+    return [*common("delete", lock_wait), "--list", "--", first, *(name[2:] for name in others)]
+
+
+def compact(*, lock_wait):
+    """`borg compact`: what was deleted is gone for good, and its space free."""
+    return [*common("compact", lock_wait), "--info"]
+
+
 #: What `borg check` is asked for, by what part of a vault is gone through. Never a repair.
 PARTS = {
     "repository": ("--repository-only",),

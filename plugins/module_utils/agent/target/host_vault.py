@@ -192,16 +192,37 @@ def remove(work):
 
 def close(work):
     """Clients are refused from now on. ``busy`` says whether somebody is at work still."""
-    path = "%s/closed/%s" % (STATE, work.tag)
-    if not os.path.lexists(path):
+    mark = mark_of(work)
+    there = read_mark(work)
+    # What a person closed stays closed until a person opens it.
+    if there is None or (there and mark):
         work.changes.append("close the vault to its clients")
         if not work.check:
-            write_whole(work.below("closed"), work.tag, b"", 0o644)
+            write_whole(work.below("closed"), work.tag, mark, 0o644)
     work.busy = is_busy(work.tag)
 
 
+def mark_of(work):
+    """What stands in the mark that closes a vault: until when, and who closed it; nothing for good."""
+    seconds, by = int(work.request.get("seconds") or 0), str(work.request.get("by") or "-")
+    return b"%d %s\n" % (time.time() + seconds, by.encode("ascii")) if seconds else b""
+
+
+def read_mark(work):
+    try:
+        return read_whole(open_way("%s/closed" % STATE, False), work.tag, 200)
+    except Refused as error:
+        if error.error["code"] != "missing":
+            raise
+        return None
+
+
 def reopen(work):
-    path = "%s/closed/%s" % (STATE, work.tag)
+    path, by = "%s/closed/%s" % (STATE, work.tag), work.request.get("by")
+    if by and (read_mark(work) or b"").split()[1:] != [by.encode("ascii")]:
+        # Closed by a person, or by a later try of the same job, which is at work.
+        work.busy = is_busy(work.tag)
+        return
     if os.path.lexists(path):
         work.changes.append("open the vault to its clients")
         if not work.check:
