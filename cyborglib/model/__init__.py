@@ -4,6 +4,7 @@ from .archive import Archive
 from .baseline import Baseline
 from .client import Client
 from .clientvars import ClientVariables
+from .contents import Change, Entry, Item, Version
 from .hostvars import HOST_VARIABLES
 from .job import ACTIVE, FINISHED, Job, JobKind, JobStatus, Progress, Stats
 from .location import Location
@@ -19,8 +20,11 @@ __all__ = [
     "HOST_VARIABLES",
     "Archive",
     "Baseline",
+    "Change",
     "Client",
     "ClientVariables",
+    "Entry",
+    "Item",
     "Job",
     "JobKind",
     "JobStatus",
@@ -34,4 +38,5 @@ __all__ = [
     "Stats",
     "Variables",
     "Vault",
+    "Version",
 ]
