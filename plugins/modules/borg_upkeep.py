@@ -27,7 +27,7 @@ options:
     type: dict
     default: {}
   leftovers:
-    description: How the names of archives begin whose checkpoints (left by backups that were killed) are deleted as well.
+    description: How names of archives begin whose checkpoints are deleted as well, left by backups that were killed.
     type: str
     default: ""
   looked:
