@@ -224,7 +224,7 @@ def fill(cyborg: cy.Cyborg, options: argparse.Namespace) -> list[int]:
     ]  # fmt: skip
     with store.transaction() as connection:
         number = connection.execute(
-            insert(series).values(policy=policy.id, client=client.id, part="", stem="", old=False)
+            insert(series).values(policy=policy.id, client=client.id, vault=vault.id, part="", stem="", old=False)
         ).inserted_primary_key[0]
         connection.execute(insert(owners).values(id=1, uid=0, gid=0, user="root", group="root"))
         for archive in archives:
