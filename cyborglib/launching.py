@@ -130,6 +130,8 @@ def relaunch(store: Store, job: Job) -> Queued:
             _prepare_vault(store, planned, repository, Target(client, vault), launched_by="relaunch")
         elif job.kind is JobKind.CATALOG:
             planned.append(_catalog(store, repository, vault, launched_by="relaunch", job=job))
+        elif job.kind is JobKind.MEASURE:
+            planned.append(planning.measure(repository, vault, client, store.settings, launched_by="relaunch"))
         elif job.kind is JobKind.RESTORE and job.archive is not None:
             archive = store.archives.get(job.archive)
             owner = store.clients.get(archive.client) if archive.client is not None else None

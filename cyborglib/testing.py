@@ -135,6 +135,9 @@ class FakeExecutor:
         if job.kind is JobKind.PREPARE_REPOSITORY:
             made = {"public_key": self._key(f"vault {job.vault}"), "borg_id": _hex("vault", job.vault)}
             return evolve(outcome, facts=made | facts)
+        if job.kind is JobKind.MEASURE:
+            made = {"filesystem": "made.up", "free": 10**12, "total": 2 * 10**12}
+            return evolve(outcome, facts=made | facts)
         vault = self.vaults[job.vault or 0]
         if job.kind is JobKind.CATALOG:
             listed = [{"name": name, "id": borg_id} for name, borg_id in vault.items()]

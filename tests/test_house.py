@@ -27,7 +27,7 @@ ROOMS = (
     {"ansible", "kinds", "store"},
     {"given", "invitations", "kit", "machines"},
     {"launching"},
-    {"engine", "expiring", "restoring", "testing", "timetable"},
+    {"engine", "expiring", "measuring", "restoring", "testing", "timetable"},
     {"facade"},
     {"console", "cyborg"},
     {"__init__"},

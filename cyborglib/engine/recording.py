@@ -22,8 +22,9 @@ from ..events import (
 )
 from ..executor import ArchiveMade
 from ..kinds import Settlement, Work
-from ..model import Archive, Job, JobKind, JobStatus
+from ..model import FULL, Archive, Job, JobKind, JobStatus
 from ..store import Store
+from . import pausing
 from .at_work import Ending
 
 #: Jobs whose work goes on without an engine: their agent is asked before anything is done again.
@@ -67,6 +68,7 @@ def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> li
         if lines:
             store.jobs.output(_id(work.job), lines, work.fence)
         _observe(store, work, settlement)
+        room = [] if ending.given_back or ending.skipped else pausing.ended(store, work, settlement)
     named = {archive.id: archive.name for archive in work.recorded}
     return [
         *began,
@@ -74,6 +76,7 @@ def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> li
         *(ArchiveConfirmed(job=work.job, archive=named[archive]) for archive in settlement.confirmed),
         *settlement.events,
         *told(changed),
+        *room,
     ]
 
 
@@ -111,6 +114,8 @@ def _failed(store: Store, work: Work, ending: Ending) -> list[Job]:
     archives = [_archive(work, made) for made in ending.settlement.archives]
     if error.code is ErrorCode.CANCELED:
         return store.jobs.finish_canceled(_id(job), work.fence, archives)
+    if error.code in FULL and pausing.tries(store, job):
+        return store.jobs.put_back(_id(job), work.fence)
     # A lost backup may still be at work over there: nobody starts a second one beside it. Preparing and
     # listing can always be done again.
     lost = error.code is ErrorCode.LOST and job.kind in ASKED

@@ -21,7 +21,8 @@ from ..errors import Invalid, StoreError
 from ..events import E, Events, JobQueued
 from ..executor import Executor
 from ..expiring import Expiring
-from ..model import Archive, Client, Job, Policy, Repository, Schedule, Settings, Variables, Vault
+from ..measuring import Measuring
+from ..model import Archive, Client, Job, Pause, Policy, Repository, Schedule, Settings, Variables, Vault
 from ..store import Queued, ReadOnly, ReadShelf, Shelf, Store
 from ..timetable import Timetable
 
@@ -55,6 +56,7 @@ class Base:
         )
         self._timetable = Timetable(self._store, self._clock)
         self._expiring = Expiring(self._store)
+        self._measuring = Measuring(self._store)
         self._engine = Engine(
             self._store,
             self._events,
@@ -77,6 +79,11 @@ class Base:
         self.archives: ReadShelf[Archive] = ReadOnly(self._store.archives)
         #: The Borg repositories; changed by jobs only.
         self.vaults: ReadShelf[Vault] = ReadOnly(self._store.vaults)
+
+    @property
+    def pauses(self) -> list[Pause]:
+        """What is full at present: jobs for these vaults and clients wait. `resume` ends a pause by hand."""
+        return self._store.pauses.all()
 
     @property
     def settings(self) -> Settings:

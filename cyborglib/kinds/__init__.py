@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from ..model import JobKind
-from . import backup, catalog, prepare_client, prepare_hypervisor, prepare_repository, restore
+from . import backup, catalog, measure, prepare_client, prepare_hypervisor, prepare_repository, restore
 from .work import Assignment, Kind, Refused, Role, Settlement, Work
 
 KINDS: Mapping[JobKind, Kind] = {
@@ -13,6 +13,7 @@ KINDS: Mapping[JobKind, Kind] = {
     JobKind.BACKUP: backup,
     JobKind.CATALOG: catalog,
     JobKind.RESTORE: restore,
+    JobKind.MEASURE: measure,
 }
 
 __all__ = ["KINDS", "Assignment", "Kind", "Refused", "Role", "Settlement", "Work"]

@@ -6,6 +6,7 @@ from .clientvars import ClientVariables
 from .hostvars import HOST_VARIABLES
 from .job import ACTIVE, FINISHED, Job, JobKind, JobStatus, Progress, Stats
 from .location import Location
+from .pause import FULL, Pause
 from .policy import Policy, Retention
 from .repository import Repository, Vault
 from .schedule import Schedule
@@ -15,6 +16,7 @@ from .variables import Variables
 __all__ = [
     "ACTIVE",
     "FINISHED",
+    "FULL",
     "HOST_VARIABLES",
     "Archive",
     "Client",
@@ -23,6 +25,7 @@ __all__ = [
     "JobKind",
     "JobStatus",
     "Location",
+    "Pause",
     "Policy",
     "Progress",
     "Repository",
