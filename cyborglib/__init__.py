@@ -27,6 +27,7 @@ from .errors import (
 )
 from .events import (
     ArchiveConfirmed,
+    ArchiveForeign,
     ClientPaused,
     ClientResumed,
     Event,
@@ -79,6 +80,7 @@ __all__ = [
     "AlreadyExists",
     "Archive",
     "ArchiveConfirmed",
+    "ArchiveForeign",
     "Client",
     "ClientPaused",
     "ClientResumed",

@@ -82,6 +82,11 @@ def limit_of(job: Job) -> str:
     """In words, how long a job might take, and who changes that how: for one whose time was over."""
     if job.kind is JobKind.BACKUP:
         how = f"the policy's: give {job.policy_name} a longer `timeout` (policies.replace)"
+    elif job.kind is JobKind.CHECK:
+        how = (
+            "reckoned from what lies in the vault (5 MB a second), and at most the setting `check_timeout`: look at "
+            "the disk and the line of the vault, or make that longer"
+        )
     else:
         name = TIMEOUTS[job.kind]
         how = f"the setting `{name}`: cyborg.settings = attrs.evolve(cyborg.settings, {name}=…) makes it longer"

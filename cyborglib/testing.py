@@ -142,6 +142,8 @@ class FakeExecutor:
         if job.kind is JobKind.CATALOG:
             listed = [{"name": name, "id": borg_id} for name, borg_id in vault.items()]
             return evolve(outcome, facts={"archives": listed} | facts)
+        if job.kind is JobKind.CHECK:
+            return evolve(outcome, facts={"scope": job.options["part"], "whole": True} | facts)
         if job.kind is JobKind.BACKUP:
             if not outcome.archives:
                 stats = outcome.stats or Stats(

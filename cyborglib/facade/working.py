@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from .. import given, kit, launching
+from .. import checking, given, kit, launching
 from ..engine import pausing
 from ..events import KitOutdated
 from ..model import Client, Job, JobKind, Policy
@@ -21,7 +21,8 @@ class Working(Base):
     def tick(self, now: datetime | None = None) -> list[Job]:
         """Queue what is due by now; gives the new backup jobs. A host with its own scheduler calls this.
 
-        Once a minute it also takes away old output and old jobs (the settings `keep_output`, `keep_jobs`).
+        It also queues the checks of vaults whose turn it is, and once a minute takes away old output and old jobs (the
+        settings `keep_output`, `keep_jobs`).
         """
         at = as_utc(now) or self._clock()
         new: list[Job] = []
@@ -29,6 +30,8 @@ class Working(Base):
             new += self._queued(partial(self._timetable.launch, policy, at)).new
         if self._measuring.due():
             self._queued(partial(self._measuring.queue, self._clock()))
+        for vault in checking.waiting(self._store, at):
+            self._queued(partial(checking.launch, self._store, vault, at))
         self._expiring.step(self._clock())
         return launching.of_kind(new, JobKind.BACKUP)
 

@@ -138,6 +138,13 @@ class Vault:
     prepared_at: datetime | None = observed(converter=as_utc)
     #: When the library changed the passphrase: a recovery kit from before has the old one.
     rekeyed_at: datetime | None = observed(converter=as_utc)
+    #: When `borg check` last went through all of its repository's files, of its archives, of the data in them, and
+    #: found all whole.
+    repository_checked_at: datetime | None = observed(converter=as_utc)
+    archives_checked_at: datetime | None = observed(converter=as_utc)
+    data_checked_at: datetime | None = observed(converter=as_utc)
+    #: When to look whether it is its turn to be checked.
+    next_check: datetime | None = observed(converter=as_utc)
     id: int | None = observed()
     revision: int = observed(0)
 

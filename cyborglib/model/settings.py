@@ -70,6 +70,14 @@ class Settings:
     keep_jobs: int = field(default=365, validator=whole_number("keep_jobs", least=1, most=36500))
     #: Seconds before the first and the second try again; later ones wait as long as the last.
     retry_delays: tuple[int, ...] = field(default=(10, 60), converter=_delays)
+    #: In how many days all of each vault is gone through by `borg check`: the files of its repository, what its
+    #: archives are made of, and the data in them, which is read and decrypted. 0 never. Vaults are spread over these
+    #: days.
+    check_repository_days: int = field(default=30, validator=whole_number("check_repository_days", most=3660))
+    check_archives_days: int = field(default=30, validator=whole_number("check_archives_days", most=3660))
+    check_data_days: int = field(default=180, validator=whole_number("check_data_days", most=3660))
+    #: Seconds after which the check of a repository's files ends for the day; it goes on there the next one.
+    check_seconds: int = field(default=3600, validator=whole_number("check_seconds", least=60, most=7 * 86400))
 
     @retry_delays.validator
     def _check_delays(self, attribute: Any, value: tuple[int, ...]) -> None:

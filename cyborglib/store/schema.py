@@ -217,6 +217,10 @@ vaults = _table(
     Column("created_at", UTCDateTime),
     Column("prepared_at", UTCDateTime),
     Column("rekeyed_at", UTCDateTime),
+    Column("repository_checked_at", UTCDateTime),
+    Column("archives_checked_at", UTCDateTime),
+    Column("data_checked_at", UTCDateTime),
+    Column("next_check", UTCDateTime),
 )
 
 jobs = _table(
@@ -361,6 +365,10 @@ settings = Table(
     _must("output_lines", Whole),
     _must("keep_jobs", Whole),
     _must("retry_delays", _texts()),
+    _must("check_repository_days", Whole),
+    _must("check_archives_days", Whole),
+    _must("check_data_days", Whole),
+    _must("check_seconds", Whole),
 )
 
 meta = Table(
@@ -397,6 +405,7 @@ _own, _shared = "client IS NOT NULL", "client IS NULL"
 _index("uq_cyborg_vaults_repository_client", vaults.c.repository, vaults.c.client, unique=True, where=_own)
 _index("uq_cyborg_vaults_repository", vaults.c.repository, unique=True, where=_shared)
 _index("ix_cyborg_vaults_client", vaults.c.client)
+_index("ix_cyborg_vaults_next_check", vaults.c.next_check)
 _index("uq_cyborg_archives_vault_borg_id", archives.c.vault, archives.c.borg_id, unique=True)
 _index("ix_cyborg_archives_job", archives.c.job)
 _index("ix_cyborg_archives_policy_client", archives.c.policy, archives.c.client)

@@ -209,6 +209,44 @@ def listed(text, repository, pinned):
     return {"borg_id": found, "encryption": str(mode or ""), "archives": archives}
 
 
+#: What `borg check` (1.2 to 1.4) says at the end of each half of a vault: of its repository, of its archives.
+_WHOLE = "finished segment check at segment "
+_GOOD = {
+    "repository": (
+        "Finished full repository check, no problems found.",
+        "Finished partial repository check, no problems found.",
+    ),
+    "archives": ("Archive consistency check complete, no problems found.",),
+}
+_BAD = ("repository check, errors found", "Archive consistency check complete, problems found")
+_FOUND = re.compile(
+    r"integrity error|mismatch|missing|corrupt|not found|Did not get|verification failed|error reading|defect", re.I
+)
+
+
+def checked(texts, part, repository):
+    """True if all of a part was gone through, False if its check goes on the next time. What counts are Borg's words:
+    its exit code is 1 for damage and for what is none. Raises `Failure`, also where it said nothing.
+    """
+    if any(sign in text for text in texts for sign in _BAD):
+        found = [_first_line(text) for text in texts if _FOUND.search(text) and not text.startswith("ID: ")]
+        raise Failure(
+            "vault_damaged",
+            "`borg check` found %s damaged: %s. Nothing was repaired; docs/checks.md says what to do."
+            % (repository, "; ".join(list(dict.fromkeys(found))[:3]) or "it did not say where"),
+        )
+    good = _GOOD["repository" if part == "repository" else "archives"]
+    if not any(text.startswith(good) for text in texts):
+        raise Failure(
+            "unparsable",
+            "Borg did not say whether %s is whole, so it counts as not checked: %s"
+            % (repository, (texts or ["it said nothing"])[-1]),
+        )
+    if part == "data" and not any(text.startswith("Finished cryptographic data integrity") for text in texts):
+        raise Failure("unparsable", "Borg did not say that it verified the data of %s." % repository)
+    return part != "repository" or any(text.startswith(_WHOLE) for text in texts)
+
+
 def key_digest(text):
     """SHA-256 of an exported key, without what differs between two exports of it: line ends and blanks."""
     return hashlib.sha256("\n".join(text.split()).encode()).hexdigest()

@@ -180,6 +180,10 @@ vaults = st.builds(
     created_at=maybe(times),
     prepared_at=maybe(times),
     rekeyed_at=maybe(times),
+    repository_checked_at=maybe(times),
+    archives_checked_at=maybe(times),
+    data_checked_at=maybe(times),
+    next_check=maybe(times),
 )
 archives = st.builds(
     Archive,
@@ -262,4 +266,8 @@ settings = st.builds(
     output_lines=st.integers(100, 10**7),
     keep_jobs=st.integers(1, 36500),
     retry_delays=st.lists(st.integers(0, 86400), max_size=4),
+    check_repository_days=st.integers(0, 3660),
+    check_archives_days=st.integers(0, 3660),
+    check_data_days=st.integers(0, 3660),
+    check_seconds=st.integers(60, 7 * 86400),
 )

@@ -269,6 +269,10 @@ def upgrade() -> None:
         sa.Column("output_lines", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("keep_jobs", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("retry_delays", sa.Text(), nullable=False),
+        sa.Column("check_repository_days", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("check_archives_days", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("check_data_days", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("check_seconds", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cyborg_settings")),
     )
     op.create_table(
@@ -360,6 +364,10 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("prepared_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("rekeyed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("repository_checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("archives_checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("data_checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_check", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["client"], ["cyborg_clients.id"], name=op.f("fk_cyborg_vaults_client"), ondelete="RESTRICT"
         ),
@@ -369,6 +377,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cyborg_vaults")),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_cyborg_vaults_next_check", "cyborg_vaults", ["next_check"], unique=False)
     op.create_index("ix_cyborg_vaults_client", "cyborg_vaults", ["client"], unique=False)
     op.create_index(
         "uq_cyborg_vaults_repository",
