@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import InternalError, OperationalError
 
 import cyborglib as cy
@@ -93,7 +93,7 @@ def test_a_database_that_can_only_be_read(fleet, opened, postgresql_url, clock):
     it = Fleet(opened(postgresql_url, executor=FakeExecutor(), clock=clock))
     it.ready().set(catalog=False)
     it.cyborg.launch(it.policy)
-    name = postgresql_url.rsplit("/", 1)[1].partition("?")[0]
+    name = make_url(postgresql_url).database
     admin = create_engine(postgresql_url, isolation_level="AUTOCOMMIT")
 
     def read_only(on: str) -> None:
