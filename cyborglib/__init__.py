@@ -27,9 +27,12 @@ from .errors import (
 )
 from .events import (
     ArchiveConfirmed,
+    ArchiveDoubtful,
     ArchiveForeign,
+    ArchivesPruned,
     ClientPaused,
     ClientResumed,
+    ClockDoubtful,
     Event,
     HostKeyAccepted,
     JobCanceled,
@@ -43,6 +46,7 @@ from .events import (
     JobStarted,
     JobSucceeded,
     KitOutdated,
+    PruneHeld,
     SpaceLow,
     StoreAway,
     StoreBack,
@@ -54,7 +58,9 @@ from .events import (
 from .executor import Control, Executor, HostRun, Outcome, Run
 from .model import (
     Archive,
+    Change,
     Client,
+    Entry,
     Job,
     JobKind,
     JobStatus,
@@ -68,7 +74,9 @@ from .model import (
     Stats,
     Variables,
     Vault,
+    Version,
 )
+from .retention import Verdict
 from .secret import Secret
 from .version import __version__
 
@@ -80,14 +88,19 @@ __all__ = [
     "AlreadyExists",
     "Archive",
     "ArchiveConfirmed",
+    "ArchiveDoubtful",
     "ArchiveForeign",
+    "ArchivesPruned",
+    "Change",
     "Client",
     "ClientPaused",
     "ClientResumed",
+    "ClockDoubtful",
     "Control",
     "Cyborg",
     "CyborgError",
     "Disabled",
+    "Entry",
     "ErrorCode",
     "Event",
     "Executor",
@@ -120,6 +133,7 @@ __all__ = [
     "Pause",
     "Policy",
     "Progress",
+    "PruneHeld",
     "Repository",
     "Retention",
     "Run",
@@ -142,6 +156,8 @@ __all__ = [
     "VaultRekeyed",
     "VaultResumed",
     "VaultSuspected",
+    "Verdict",
+    "Version",
     "WrongKey",
     "__version__",
     "console",

@@ -8,9 +8,12 @@ from datetime import timedelta
 
 from .events import (
     ArchiveConfirmed,
+    ArchiveDoubtful,
     ArchiveForeign,
+    ArchivesPruned,
     ClientPaused,
     ClientResumed,
+    ClockDoubtful,
     Event,
     HostKeyAccepted,
     JobCanceled,
@@ -23,6 +26,7 @@ from .events import (
     JobStarted,
     JobSucceeded,
     KitOutdated,
+    PruneHeld,
     SpaceLow,
     StoreAway,
     StoreBack,
@@ -107,6 +111,14 @@ def describe(event: Event) -> str | None:
             return f"AWAY     the database: {_plain(event.reason)}"
         case StoreBack():
             return "back     the database"
+        case ArchivesPruned():
+            return f"  pruned: {_plain(', '.join(event.archives))}"
+        case PruneHeld():
+            return f"HELD     prune of vault {event.vault}: {_plain(event.reason)}"
+        case ArchiveDoubtful():
+            return f"DOUBTFUL {_plain(event.archive)}: {_plain(event.reason)}"
+        case ClockDoubtful():
+            return f"CLOCK    {_plain(event.reason)}"
         case KitOutdated():
             return f"note: {event.reason}"
         case _:

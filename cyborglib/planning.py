@@ -238,6 +238,59 @@ def catalog(
     return NewJob(job, (vault_key(vault, alone=False), *held))
 
 
+def prune(
+    repository: Repository,
+    vault: Vault,
+    policy: Policy,
+    client: Client,
+    settings: Settings,
+    *,
+    after: Sequence[int] = (),
+    launched_by: str = "call",
+) -> NewJob:
+    """Delete what a policy's retention does not keep of a client in a vault, which is held alone."""
+    job = Job(
+        kind=JobKind.PRUNE,
+        policy=policy.id,
+        policy_name=policy.name,
+        client=client.id,
+        client_name=client.hostname,
+        repository=repository.id,
+        repository_name=repository.name,
+        vault=vault.id,
+        launched_by=launched_by,
+        attempts=3,
+        timeout=settings.prune_timeout,
+    )
+    held = client_keys(client, settings) if vault.where.local else ()
+    return NewJob(job, (vault_key(vault, alone=True), *held), after)
+
+
+def compact(
+    repository: Repository,
+    vault: Vault,
+    client: Client | None,
+    settings: Settings,
+    *,
+    after: Sequence[int] = (),
+    launched_by: str = "call",
+) -> NewJob:
+    """Free the space of what was deleted in a vault, which is held alone."""
+    job = Job(
+        kind=JobKind.COMPACT,
+        client=client.id if client else None,
+        client_name=client.hostname if client else "",
+        repository=repository.id,
+        repository_name=repository.name,
+        vault=vault.id,
+        launched_by=launched_by,
+        attempts=3,
+        timeout=settings.compact_timeout,
+    )
+    held = client_keys(client, settings) if vault.where.local else ()
+    return NewJob(job, (vault_key(vault, alone=True), *held), after)
+
+
 def measure(
     repository: Repository,
     vault: Vault,
@@ -271,7 +324,11 @@ def carried(archive: Archive, repository: Repository, vault: Vault, to: Client |
     """
     if to is not None and to.id == archive.client:
         return False
-    return vault.where.local or (to is not None and not repository.managed and vault.id not in to.access)
+    if vault.where.local:
+        return True
+    # A key that does not lie in the vault cannot be exchanged there for another one afterwards.
+    lendable = repository.managed and vault.key_file is None
+    return to is not None and not lendable and vault.id not in to.access
 
 
 def inherited(policy: Policy, archive: Archive, to: Client | None) -> Variables:

@@ -64,7 +64,7 @@ def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> li
                 work.fence,
                 stats=ending.stats,
                 warnings=settlement.warnings,
-                archives=[_archive(work, made) for made in settlement.archives],
+                archives=_archives(work, settlement),
             )
         if lines:
             store.jobs.output(_id(work.job), lines, work.fence)
@@ -111,7 +111,7 @@ def _observe(store: Store, work: Work, settlement: Settlement) -> None:
 def _failed(store: Store, work: Work, ending: Ending) -> list[Job]:
     job, error = work.job, ending.settlement.error
     assert error is not None
-    archives = [_archive(work, made) for made in ending.settlement.archives]
+    archives = _archives(work, ending.settlement)
     if error.code is ErrorCode.CANCELED:
         return store.jobs.finish_canceled(_id(job), work.fence, archives)
     if error.code in FULL and pausing.tries(store, job):
@@ -137,6 +137,11 @@ def _delay(work: Work, job: Job) -> timedelta:
     delays = work.settings.retry_delays or (10,)
     seconds = delays[min(job.attempt, len(delays)) - 1]
     return timedelta(seconds=seconds * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 (not a secret)
+
+
+def _archives(work: Work, settlement: Settlement) -> list[Archive]:
+    doubtful = settlement.doubtful
+    return [evolve(_archive(work, made), doubtful=doubtful.get(made.name, "")) for made in settlement.archives]
 
 
 def _archive(work: Work, made: ArchiveMade) -> Archive:

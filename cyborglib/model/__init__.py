@@ -1,8 +1,10 @@
 """The values of the domain: frozen, checked when they are built, without any I/O."""
 
 from .archive import Archive
+from .baseline import Baseline
 from .client import Client
 from .clientvars import ClientVariables
+from .contents import Change, Entry, Item, Version
 from .hostvars import HOST_VARIABLES
 from .job import ACTIVE, FINISHED, Job, JobKind, JobStatus, Progress, Stats
 from .location import Location
@@ -19,8 +21,12 @@ __all__ = [
     "FULL",
     "HOST_VARIABLES",
     "Archive",
+    "Baseline",
+    "Change",
     "Client",
     "ClientVariables",
+    "Entry",
+    "Item",
     "Job",
     "JobKind",
     "JobStatus",
@@ -35,4 +41,5 @@ __all__ = [
     "Stats",
     "Variables",
     "Vault",
+    "Version",
 ]

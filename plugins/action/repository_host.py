@@ -40,6 +40,8 @@ class ActionModule(HostAction):
         quota_share={"type": "int", "default": 0},
         reserve={"type": "int", "default": 0},
         append_only={"type": "bool", "default": True},
+        existing={"type": "bool", "default": False},
+        takeover={"type": "bool", "default": False},
         lock_wait={"type": "int", "default": 600},
         keys={
             "type": "list",
@@ -54,6 +56,8 @@ class ActionModule(HostAction):
             },
         },
         names={"type": "list", "elements": "str", "default": []},
+        seconds={"type": "int", "default": 0},
+        by={"type": "str", "default": ""},
     )
 
     def work(self):
@@ -66,6 +70,8 @@ class ActionModule(HostAction):
             "path": args["path"],
             "names": args["names"],
             "keys": self._keys(),
+            "seconds": args["seconds"],
+            "by": text(args["by"], 60, "a name", r"[A-Za-z0-9.-]*"),
         }
         setup = borg_setup.BorgSetup(self, "the repository's host")
         here = {"borg": "", "borg_version": ""}
@@ -85,6 +91,8 @@ class ActionModule(HostAction):
                 quota_share=args["quota_share"],
                 reserve=args["reserve"],
                 append_only=args["append_only"],
+                existing=args["existing"],
+                takeover=args["takeover"],
                 wait=args["lock_wait"],
                 borg=here["borg"],
                 serve=_serve(),
@@ -100,6 +108,7 @@ class ActionModule(HostAction):
                 "tag": text(reply.get("tag"), 12, "a vault's tag", r"[0-9a-f]{12}"),
                 "busy": truth(reply.get("busy"), "whether the vault is in use"),
                 "space": space_of(reply.get("space")),
+                "known": truth(reply.get("known"), "whether another library had the vault"),
                 "borg": here["borg"],
                 "borg_version": here["borg_version"],
             }

@@ -220,6 +220,24 @@ def test_of_a_traceback_the_end_is_told() -> None:
     assert refusal(result(json.dumps(said))).message == "Borg failed with exit code 2: OSError: it is broken"
 
 
+@pytest.mark.parametrize(
+    ("msgid", "message", "code", "said"),
+    [
+        ("Cache.CacheInitAbortedError", "Cache initialization aborted", "unsupported", "is not encrypted"),
+        ("KeyfileNotFoundError", "No key file for repository x found in y.", "wrong_passphrase", "key="),
+        ("PassphraseWrong", "passphrase supplied is incorrect", "wrong_passphrase", "was not adopted"),
+        ("Cache.RepositoryReplay", "replay", "vault_damaged", "earlier state"),
+    ],
+)
+def test_why_a_repository_of_others_is_not_adopted(msgid: str, message: str, code: str, said: str) -> None:
+    line = {"type": "log_message", "levelname": "ERROR", "message": message, "msgid": msgid}
+    failure = refusal(result(json.dumps(line)))
+    found = borg_answers.refused_adoption(failure.code, failure.message, HERE)
+    assert found[0] == code
+    assert said in found[1]
+    assert HERE in found[1]
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("part", ["repository", "slice", "archives", "data"])
 def test_a_check_goes_by_words(version: str, part: str) -> None:
