@@ -164,6 +164,8 @@ class Settlement:
     found: tuple[int, ...] = ()
     #: How much room there is where the job's vault lies, where that was found out.
     room: Room | None = None
+    #: Ids of those of them that were to go: nobody looks for what was in them any more.
+    gone: tuple[int, ...] = ()
     #: A sentence for each archive made that may not be what it should be, by its name.
     doubtful: Mapping[str, str] = field(factory=dict)
     #: Archives of others that it now saw for the first time.
