@@ -115,7 +115,8 @@ def _failed(store: Store, work: Work, ending: Ending) -> list[Job]:
     archives = _archives(work, ending.settlement)
     if error.code is ErrorCode.CANCELED:
         return store.jobs.finish_canceled(_id(job), work.fence, archives)
-    if error.code in FULL and pausing.tries(store, job):
+    # What it made is recorded with its end; nobody may come to take it for somebody else's.
+    if error.code in FULL and not archives and pausing.tries(store, job):
         return store.jobs.put_back(_id(job), work.fence)
     # A lost backup may still be at work over there: nobody starts a second one beside it. Preparing and
     # listing can always be done again.
