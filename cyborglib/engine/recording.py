@@ -23,7 +23,7 @@ from ..events import (
 )
 from ..executor import ArchiveMade
 from ..kinds import Settlement, Work
-from ..model import FULL, Archive, Job, JobKind, JobStatus
+from ..model import Archive, Job, JobKind, JobStatus
 from ..store import Store
 from . import pausing
 from .at_work import Ending
@@ -116,7 +116,7 @@ def _failed(store: Store, work: Work, ending: Ending) -> list[Job]:
     if error.code is ErrorCode.CANCELED:
         return store.jobs.finish_canceled(_id(job), work.fence, archives)
     # What it made is recorded with its end; nobody may come to take it for somebody else's.
-    if error.code in FULL and not archives and pausing.tries(store, job):
+    if not archives and pausing.tries(store, job, error):
         return store.jobs.put_back(_id(job), work.fence)
     # A lost backup may still be at work over there: nobody starts a second one beside it. Preparing and
     # listing can always be done again.
