@@ -90,7 +90,8 @@ def test_the_guard_counts_across_the_borders_of_pieces():
 
 def test_the_guard_counts_each_of_several_and_what_begins_no_line():
     data = b"a\n-- T\n-- T\nb-- T\n-- U" + b"\n" * 3000 + b"end"
-    assert guarded(data, counts={"\n-- T": 2, "\n-- U": 1, "-- T": 3, "\nend": 1, "\na": 1}, ends="\nend")[1:] == (0, None)
+    counts = {"\n-- T": 2, "\n-- U": 1, "-- T": 3, "\nend": 1, "\na": 1}
+    assert guarded(data, counts=counts, ends="\nend")[1:] == (0, None)
     assert guarded(b"1\n", ends="\n1\n")[1] == 66  # the line's beginning before the first is ours
 
 
@@ -133,7 +134,8 @@ def test_the_guard_makes_copies_with_old_interpreters_too(tmp_path, interpreter)
 
 def test_the_guard_ends_when_nobody_reads_what_it_lets_through(tmp_path):
     script = f'yes | {sys.executable} -I -S {GUARD} | head -c 10; echo " ${{PIPESTATUS[*]}}"'
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, env={"PATH": "/usr/bin:/bin"})
+    env = {"PATH": "/usr/bin:/bin"}
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, env=env)
     assert done.stdout.split() == ["y"] * 5 + ["141", "141", "0"]
     assert done.stderr == ""
 

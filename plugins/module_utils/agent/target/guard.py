@@ -159,7 +159,7 @@ def main():
     counts, ends = expected.get("counts") or {}, expected.get("ends") or ""
     seen = Seen(counts, ends) if counts or ends else None
     copies = [os.open(path, os.O_WRONLY) for path in sys.argv[1:]]
-    for fd in [0, 1] + copies:
+    for fd in [0, 1, *copies]:
         wide(fd)
     kernel, total = Kernel() if seen is None else None, 0
     while True:

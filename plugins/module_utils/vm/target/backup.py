@@ -141,9 +141,11 @@ def _disk(source, disk, extents, size, socket, export):
     _out(before)
     image = source.image(disk, size)
     if image is not None:
-        with image:
+        try:
             for start, end in extents:
                 _sent(image, disk, start, end)
+        finally:
+            os.close(image)
     else:
         reading = Nbd(socket, export)
         try:
@@ -160,14 +162,13 @@ def _sent(image, disk, at, end):
     """A part of an image, whose pages the kernel hands on to who reads the stream."""
     while at < end:
         try:
-            count = os.sendfile(1, image.fileno(), at, end - at)
+            count = os.sendfile(1, image, at, end - at)
         except BrokenPipeError:
             raise
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOSYS):
                 raise Trouble("dump_failed", "The image of %s cannot be read: %s" % (disk.target, error)) from error
-            image.seek(at)  # there is no pipe
-            data = image.read(min(end - at, 1024 * 1024))
+            data = os.pread(image, min(end - at, 1024 * 1024), at)  # stdout is no pipe
             _out(data)
             count = len(data)
         if not count:

@@ -68,15 +68,15 @@ class Resting:
         return (disk, socket, disk.target)
 
     def image(self, disk, size):
-        """The image of so many bytes as an open file, if that is what its server serves; None if it is not."""
+        """The image of so many bytes as an open file's number, if that is what its server serves; None if it is not."""
         if disk.format != "raw":
             return None
-        image = open(disk.path, "rb", buffering=0)
+        image = os.open(disk.path, os.O_RDONLY | os.O_CLOEXEC)
         # The very file that the server has locked, whatever was done to its name since.
-        if not self._locked(disk, os.fstat(image.fileno())) or -(-image.seek(0, os.SEEK_END) // 512) * 512 != size:
-            image.close()
-            return None
-        return image
+        if self._locked(disk, os.fstat(image)) and -(-os.lseek(image, 0, os.SEEK_END) // 512) * 512 == size:
+            return image
+        os.close(image)
+        return None
 
     def _locked(self, disk, image):
         folder = "/proc/%d/fd" % self._servers[self.disks.index(disk)].pid

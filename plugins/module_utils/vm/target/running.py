@@ -116,8 +116,7 @@ class Running:
     # -- the end -------------------------------------------------------------------------------------------
 
     def image(self, disk, size):
-        """None: what the disk was at that moment is told by QEMU alone."""
-        return None
+        """Nothing: what a disk was at that moment is told by QEMU alone."""
 
     def verify(self):
         """Raises `Trouble` unless the job is still at work, as it was begun."""
