@@ -5,13 +5,14 @@ BORG =
 ARGS =
 CMD = make quickstart
 
-.PHONY: help quickstart test test-env lint bench hosts hosts-down bare clean
+.PHONY: help quickstart test test-faults test-env lint bench hosts hosts-down bare clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo 'make quickstart   back up this machine (/etc as root) and restore a file, with live progress'
 	@echo 'make test         every test, on real ssh hosts it starts itself (root on Debian or Ubuntu)'
 	@echo '                  ARGS="-k cancel tests/test_engine.py" are given to pytest'
+	@echo 'make test-faults  the long tests: a kill at every step of every kind of job, large histories (takes an hour)'
 	@echo 'make lint         ruff, mypy --strict, ansible-lint (production)'
 	@echo 'make bench        the benchmarks, against bare Borg and borgmatic (takes minutes)'
 	@echo 'make hosts N=3    start real ssh hosts and leave them up (BORG=1.2 or 1.4: with Borg)'
@@ -24,6 +25,9 @@ quickstart: .venv/.base
 
 test: test-env
 	@scripts/run-tests $(ARGS)
+
+test-faults: test-env
+	@scripts/run-tests -m faults $(ARGS)
 
 # What the tests stand on, made before pytest's clock runs.
 test-env: .venv/.test

@@ -133,12 +133,18 @@ class FakeExecutor:
             }
             return evolve(outcome, facts=made | facts)
         if job.kind is JobKind.PREPARE_REPOSITORY:
-            made = {"public_key": self._key(f"vault {job.vault}"), "borg_id": _hex("vault", job.vault)}
+            made = {
+                "public_key": self._key(f"vault {job.vault}"),
+                "borg_id": _hex("vault", job.vault),
+                "encryption": str(variables.get("borg_encryption", "")),
+            }
             return evolve(outcome, facts=made | facts)
         vault = self.vaults[job.vault or 0]
         if job.kind is JobKind.CATALOG:
             listed = [{"name": name, "id": borg_id} for name, borg_id in vault.items()]
             return evolve(outcome, facts={"archives": listed} | facts)
+        if job.kind is JobKind.CHECK:
+            return evolve(outcome, facts={"scope": job.options["part"], "whole": True} | facts)
         if job.kind is JobKind.BACKUP:
             if not outcome.archives:
                 stats = outcome.stats or Stats(

@@ -11,7 +11,7 @@ import attrs
 from ..errors import ErrorCode
 from ..kinds import Refused, Role, Work
 from ..machines import TYPE as MACHINES
-from ..model import Archive, JobKind, Settings
+from ..model import Archive, JobKind, Settings, Vault
 from ..store import Claim, ReadShelf, Store
 
 #: Jobs that a switched-off client or repository stops. A restore is asked for by a person, who may need just that.
@@ -26,7 +26,7 @@ class Loading:
     ) -> None:
         jobs = [claim.job for claim in claims]
         self.settings = settings
-        self._archives = store.archives
+        self._archives, self._jobs, self._all_vaults = store.archives, store.jobs, store.vaults
         self._state_dir = state_dir
         self._role = role
         self._clients = Few(store.clients, (one for job in jobs for one in (job.client, job.hypervisor)))
@@ -39,6 +39,7 @@ class Loading:
         job, archives = claim.job, self._archives
         archive = archives.get(job.archive) if job.archive is not None else None
         previous = archives.latest(job.policy, job.client) if job.kind is JobKind.BACKUP else None
+        vault = self._vaults.get(job.vault)
         return Work(
             job=job,
             fence=claim.fence,
@@ -47,16 +48,21 @@ class Loading:
             client=self._clients.get(job.client),
             hypervisor=self._clients.get(job.hypervisor),
             repository=self._repositories.get(job.repository),
-            vault=self._vaults.get(job.vault),
+            vault=vault,
             policy=self._policies.get(job.policy),
             archive=archive,
             owner=self._clients.get(archive.client) if archive is not None else None,
             previous=previous,
             previous_bytes=self._bytes(previous),
             recorded=tuple(archives.find(vault=job.vault)) if job.kind is JobKind.CATALOG else (),
+            others=self._others(vault) if vault is not None and vault.foundling else (),
+            jobs=self._jobs.many,
             state_dir=self._state_dir,
             role=self._role,
         )
+
+    def _others(self, vault: Vault) -> tuple[str, ...]:
+        return tuple(sorted({other.borg_id for other in self._all_vaults if other.id != vault.id} - {""}))
 
     def _bytes(self, archive: Archive | None) -> int:
         if archive is None:

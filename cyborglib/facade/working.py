@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from .. import given, kit, launching
+from .. import checking, given, kit, launching
 from ..events import KitOutdated
 from ..model import Client, Job, JobKind, Policy
 from ..model.fields import as_utc
@@ -18,11 +18,18 @@ class Working(Base):
     """All but `tick`, `stop` and `output` take their time, and cannot be called by a listener."""
 
     def tick(self, now: datetime | None = None) -> list[Job]:
-        """Queue what is due by now; gives the new backup jobs. A host with its own scheduler calls this."""
+        """Queue what is due by now; gives the new backup jobs. A host with its own scheduler calls this.
+
+        It also queues the checks of vaults whose turn it is, and once a minute takes away old output and old jobs (the
+        settings `keep_output`, `keep_jobs`).
+        """
         at = as_utc(now) or self._clock()
         new: list[Job] = []
         for policy in self._timetable.waiting(at):
             new += self._queued(partial(self._timetable.launch, policy, at)).new
+        for vault in checking.waiting(self._store, at):
+            self._queued(partial(checking.launch, self._store, vault, at))
+        self._expiring.step(self._clock())
         return launching.of_kind(new, JobKind.BACKUP)
 
     def work(self) -> None:

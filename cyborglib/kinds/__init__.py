@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from ..model import JobKind
-from . import backup, catalog, prepare_client, prepare_hypervisor, prepare_repository, restore
+from . import backup, catalog, check, prepare_client, prepare_hypervisor, prepare_repository, restore
 from .work import Assignment, Kind, Refused, Role, Settlement, Work
 
 KINDS: Mapping[JobKind, Kind] = {
@@ -12,6 +12,7 @@ KINDS: Mapping[JobKind, Kind] = {
     JobKind.PREPARE_REPOSITORY: prepare_repository,
     JobKind.BACKUP: backup,
     JobKind.CATALOG: catalog,
+    JobKind.CHECK: check,
     JobKind.RESTORE: restore,
 }
 

@@ -26,6 +26,7 @@ from ..errors import Invalid
 from ..model import Archive, Client, Policy, Repository, Schedule, Vault
 from ..secret import Secret
 from . import schema
+from .mapped import fields_of
 from .reading import pages
 from .shelf import Shelf
 
@@ -230,6 +231,14 @@ class VaultShelf(Shelf[Vault]):
             vault = self._kept(connection, id)
             return vault if vault.next_passphrase else self.observe(id, next_passphrase=Secret.generate())
 
+    def unlooked(self, now: datetime, ahead: datetime) -> list[Vault]:
+        """Ready ones that it is time to look at whether they are to be checked; also those that a clock which was wrong
+        has put off beyond `ahead`."""
+        table = self._table.c
+        waiting = or_(table.next_check <= now, table.next_check > ahead, table.next_check.is_(None))
+        with self._database.reading() as connection:
+            return self._select(connection, table.ready, waiting)
+
     def _users(self, connection: Connection, id: int) -> list[str]:
         return [*_jobs(connection, "vault", id), *_archives(connection, "vault", id)]
 
@@ -247,12 +256,45 @@ class ArchiveShelf(Shelf[Archive]):
             number = connection.scalar(query)
             return self.get(number) if number is not None else None
 
+    def extent(self, vault: int) -> tuple[int, int]:
+        """How many files all archives of a vault hold, and how many bytes they added to it."""
+        table = self._table.c
+        with self._database.reading() as connection:
+            sums = select(func.sum(table.files), func.sum(table.deduplicated_bytes))
+            files, stored = connection.execute(sums.where(table.vault == vault, table.pruned_at.is_(None))).one()
+            return int(files or 0), int(stored or 0)
+
     def observe(self, id: int, /, **fields: Any) -> Archive:
         """Write some fields of an archive. All of them are the library's own."""
         with self._database.transaction() as connection:
             value = evolve(self._kept(connection, id), **fields)
             self._update(connection, id, {name: getattr(value, name) for name in fields})
             return self.get(id)
+
+    def note(self, ids: Sequence[int], **fields: Any) -> None:
+        """Write the same plain fields of many archives; of those that are there."""
+        row = self._mapped.row(fields)
+        with self._database.transaction() as connection:
+            for page in pages(ids):
+                connection.execute(update(self._table).where(self._table.c.id.in_(page)).values(row))
+
+    def meet(self, strangers: Sequence[Archive]) -> list[Archive]:
+        """Record archives that were found in one vault, but for those whose id is known there; gives the new ones."""
+        if not strangers:
+            return []
+        table = self._table.c
+        with self._database.transaction() as connection:
+            known: set[str] = set()
+            for page in pages([archive.borg_id for archive in strangers]):
+                same = select(table.borg_id).where(table.vault == strangers[0].vault, table.borg_id.in_(page))
+                known.update(connection.scalars(same))
+            new = [archive for archive in strangers if archive.borg_id not in known]
+            rows = [self._mapped.row(fields_of(archive)) for archive in new]
+            for row in rows:
+                del row["id"]
+            if rows:
+                connection.execute(insert(self._table), rows)
+        return new
 
 
 def _changed(value: Any, old: Any, *names: str) -> bool:

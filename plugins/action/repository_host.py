@@ -37,6 +37,8 @@ class ActionModule(HostAction):
         path={"type": "str", "required": True},
         quota={"type": "int", "default": 0},
         append_only={"type": "bool", "default": True},
+        existing={"type": "bool", "default": False},
+        takeover={"type": "bool", "default": False},
         lock_wait={"type": "int", "default": 600},
         keys={
             "type": "list",
@@ -76,6 +78,8 @@ class ActionModule(HostAction):
             request.update(
                 quota=args["quota"],
                 append_only=args["append_only"],
+                existing=args["existing"],
+                takeover=args["takeover"],
                 wait=args["lock_wait"],
                 borg=here["borg"],
                 serve=_serve(),
@@ -90,6 +94,7 @@ class ActionModule(HostAction):
                 "path": path(reply.get("path"), "the path of a vault"),
                 "tag": text(reply.get("tag"), 12, "a vault's tag", r"[0-9a-f]{12}"),
                 "busy": truth(reply.get("busy"), "whether the vault is in use"),
+                "known": truth(reply.get("known"), "whether another library had the vault"),
                 "borg": here["borg"],
                 "borg_version": here["borg_version"],
             }

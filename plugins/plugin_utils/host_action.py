@@ -36,6 +36,7 @@ CODES = {
     "too_long": "unsupported",
     "unsafe_directory": "unsupported",
     "unsupported": "unsupported",
+    "vault_exists": "vault_exists",
     "vault_missing": "vault_missing",
     "version": "borg_too_old",
 }

@@ -17,6 +17,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 #: Action -> what `tasks_from` calls it by.
 ACTIONS = {
+    "borg_check": "check",
     "borg_create": "archive",
     "borg_extract": "extract",
     "borg_init": "init",

@@ -11,6 +11,7 @@ import time
 
 from .frame import Refused
 from .host_account import account_of, check_sshd, ensure_account, keys_file, sshd_says
+from .host_adopting import adopt
 from .host_authorized import WRAPPER, Line, edit_keys, restore_labels
 from .host_files import open_way, read_whole, shown, take_lock, write_whole
 from .host_folder import ensure_folder, vault_path
@@ -47,6 +48,7 @@ def op_host_vault(request):
         "changes": work.changes,
         "warnings": work.warnings,
         "busy": work.busy,
+        "known": work.known,
     }
 
 
@@ -58,6 +60,7 @@ class Work:
         self.account, self.vault = request["account"], int(request["vault"])
         self.tag = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
         self.changes, self.warnings, self.busy = [], [], False
+        self.known = False
         self.folder = None
 
     def lines(self):
@@ -87,8 +90,12 @@ class Work:
 def ensure(work):
     request, check = work.request, work.check
     lines = work.lines()
-    entry = ensure_account(work.account, check, work.changes)
-    ensure_folder(work.path, entry, work.account, check, work.changes, work.warnings)
+    if request.get("existing"):
+        entry = account_of(work.account)
+        adopt(work, entry, lines, json.loads((read_known(work.tag) or b"{}").decode("ascii")))
+    else:
+        entry = ensure_account(work.account, check, work.changes)
+        ensure_folder(work.path, entry, work.account, check, work.changes, work.warnings)
     ensure_wrapper(request["serve"], check, work.changes)
     about = {
         "vault": work.vault,
