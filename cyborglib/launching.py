@@ -107,11 +107,14 @@ def prepare_repository(store: Store, repository: Repository, now: datetime) -> Q
 
 def catalog(store: Store, repository: Repository) -> Queued:
     """Queue the controller's look into each vault of a repository."""
+    return look(store, [vault for vault in store.vaults.find(repository=repository.id) if vault.ready])
+
+
+def look(store: Store, vaults: Iterable[Vault]) -> Queued:
+    """Queue the controller's look into some vaults."""
     with store.transaction():
         planned = [
-            _catalog(store, repository, vault, launched_by="call")
-            for vault in store.vaults.find(repository=repository.id)
-            if vault.ready
+            _catalog(store, store.repositories.get(vault.repository), vault, launched_by="call") for vault in vaults
         ]
         return store.jobs.queue(planned)
 
@@ -136,6 +139,15 @@ def relaunch(store: Store, job: Job) -> Queued:
             _prepare_vault(store, planned, repository, Target(client, vault), launched_by="relaunch")
         elif job.kind is JobKind.CATALOG:
             planned.append(_catalog(store, repository, vault, launched_by="relaunch", job=job))
+        elif job.kind is JobKind.MEASURE:
+            planned.append(planning.measure(repository, vault, client, store.settings, launched_by="relaunch"))
+        elif job.kind is JobKind.PRUNE and client is not None and job.policy is not None:
+            policy = store.policies.get(job.policy)
+            planned.append(
+                planning.prune(repository, vault, policy, client, store.settings, launched_by="relaunch")
+            )
+        elif job.kind is JobKind.COMPACT:
+            planned.append(planning.compact(repository, vault, client, store.settings, launched_by="relaunch"))
         elif job.kind is JobKind.RESTORE and job.archive is not None:
             archive = store.archives.get(job.archive)
             owner = store.clients.get(archive.client) if archive.client is not None else None

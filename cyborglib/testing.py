@@ -10,7 +10,7 @@ import hashlib
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from attrs import evolve
 
 from .errors import ErrorCode, Invalid, JobError
 from .executor import ArchiveMade, Control, HostRun, Outcome, Run
-from .model import Job, JobKind, Progress, Stats
+from .model import Item, Job, JobKind, Progress, Stats
 from .sealing import generate_ssh_key
 from .secret import Secret
 
@@ -47,6 +47,8 @@ class FakeExecutor:
     is at work: a text is a line of its output, a `Progress` its progress. A job taken over from an engine
     that is gone (`HostRun.recover`) is answered like any other, as if its Borg had gone on.
 
+    `contents` says what is in archives, by their names, for a listing that reads it; of others nothing is told.
+
     To look at afterwards: `runs` are the runs that were handed over, in order; `vaults` has, for each vault's
     id, the Borg ids of its archives by their names. Take one away, and it has vanished.
     """
@@ -66,6 +68,7 @@ class FakeExecutor:
         self._keys: dict[str, str] = {}
         self.runs: list[Run] = []
         self.vaults: dict[int, dict[str, str]] = defaultdict(dict)
+        self.contents: dict[str, Sequence[Item]] = {}
 
     def execute(self, run: Run, control: Control) -> None:
         """Work all jobs of the run at the same time."""
@@ -117,8 +120,19 @@ class FakeExecutor:
             control.keep(host.job, "key_export", Secret(f"BORG_KEY {_hex('vault', job.vault)}\nmade up"))
         if {"rekey_next_passphrase", "borg_next_passphrase"} & set(host.secrets):
             control.keep(host.job, "new_key_export", Secret(f"BORG_KEY {_hex('vault', job.vault)}\nmade up anew"))
+        deciding = job.kind in (JobKind.PRUNE, JobKind.COMPACT)
+        if deciding and not control.deciding(host.job):
+            control.ended(host.job, Outcome(error=JobError(ErrorCode.LOST, "it is not to be done any more")))
+            return
         with self._lock:
             answer = self._completed(job, host.variables, answer)
+            wanted = host.variables.get("borg_contents", ()) if job.kind is JobKind.CATALOG else ()
+            there = [one for one in wanted if self.vaults[job.vault or 0].get(one["name"]) == one["id"]]
+        for one in there:
+            contents = control.contents(host.job, one["archive"]) if one["name"] in self.contents else None
+            if contents is not None:
+                contents.take(self.contents[one["name"]])
+                contents.finish()
         control.ended(host.job, answer)
 
     def _completed(self, job: Job, variables: Mapping[str, Any], outcome: Outcome) -> Outcome:
@@ -139,7 +153,16 @@ class FakeExecutor:
                 "encryption": str(variables.get("borg_encryption", "")),
             }
             return evolve(outcome, facts=made | facts)
+        if job.kind is JobKind.MEASURE:
+            made = {"filesystem": "made.up", "free": 10**12, "total": 2 * 10**12}
+            return evolve(outcome, facts=made | facts)
         vault = self.vaults[job.vault or 0]
+        if job.kind in (JobKind.PRUNE, JobKind.COMPACT):
+            gone = list(variables["upkeep_archives"])
+            for name in gone:
+                vault.pop(name, None)
+            listed = [{"name": name, "id": borg_id} for name, borg_id in vault.items()]
+            return evolve(outcome, facts={"archives": listed, "deleted": gone} | facts)
         if job.kind is JobKind.CATALOG:
             listed = [{"name": name, "id": borg_id} for name, borg_id in vault.items()]
             return evolve(outcome, facts={"archives": listed} | facts)
@@ -168,6 +191,9 @@ class FixedClock:
 
     Give it as `Cyborg(…, clock=…)`. Raises `Invalid` for a time without a zone.
     """
+
+    #: It is compared with no other clock: what is deleted goes by it.
+    made_up = True
 
     def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         if now.tzinfo is None:

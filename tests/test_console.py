@@ -20,7 +20,17 @@ LOCKED = cy.JobError("lock_held", "the vault is locked")
 
 LINES = [
     (cy.JobQueued(job=JOB), "queued   backup etc of web1"),
-    (cy.JobQueued(job=evolve(JOB, reason="waits for job 3")), "queued   backup etc of web1 (waits for job 3)"),
+    (cy.VaultPaused(vault=7, code="vault_full", reason="full"), "PAUSED   vault 7: full"),
+    (cy.VaultResumed(vault=7), "resumed  vault 7: there is room"),
+    (cy.ClientPaused(client=3, reason="full"), "PAUSED   client 3: full"),
+    (cy.ClientResumed(client=3), "resumed  client 3: there is room"),
+    (cy.StoreAway(reason="full"), "AWAY     the database: full"),
+    (cy.StoreBack(), "back     the database"),
+    (cy.SpaceLow(vault=7, free=10**9, total=10**10), "LOW      1.0 GB of 10.0 GB are free where vault 7 lies"),
+    (
+        cy.JobQueued(job=evolve(JOB, status="waiting", reason="waits for job 3")),
+        "queued   backup etc of web1 (waits for job 3)",
+    ),
     (cy.JobStarted(job=JOB), "started  backup etc of web1"),
     (
         cy.JobProgressed(job=JOB, progress=PROGRESS),
@@ -46,6 +56,10 @@ LINES = [
     (cy.ArchiveForeign(job=JOB, archive="etc+web1", reason="odd"), "  made by somebody else: etc+web1 (odd)"),
     (cy.VaultSuspected(vault=7, reason="an archive is gone"), "SUSPECT  vault 7: an archive is gone"),
     (cy.VaultRekeyed(vault=7), "vault 7 has another passphrase now"),
+    (cy.ArchivesPruned(job=JOB, archives=("a", "b")), "  pruned: a, b"),
+    (cy.PruneHeld(vault=7, reason="it is\nodd"), "HELD     prune of vault 7: it is odd"),
+    (cy.ArchiveDoubtful(job=JOB, archive="a", reason="it is small"), "DOUBTFUL a: it is small"),
+    (cy.ClockDoubtful(reason="It is ahead."), "CLOCK    It is ahead."),
     (cy.KitOutdated(reason="there is no kit"), "note: there is no kit"),
 ]
 #: Events that the console says nothing of; a new one stands here or in LINES.

@@ -23,8 +23,9 @@ from ..events import (
 )
 from ..executor import ArchiveMade
 from ..kinds import Settlement, Work
-from ..model import Archive, Job, JobKind, JobStatus
+from ..model import FULL, Archive, Job, JobKind, JobStatus
 from ..store import Store
+from . import pausing
 from .at_work import Ending
 
 #: Jobs whose work goes on without an engine: their agent is asked before anything is done again.
@@ -63,11 +64,12 @@ def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> li
                 work.fence,
                 stats=ending.stats,
                 warnings=settlement.warnings,
-                archives=[_archive(work, made) for made in settlement.archives],
+                archives=_archives(work, settlement),
             )
         if lines:
             store.jobs.output(_id(work.job), lines, work.fence)
         _observe(store, work, settlement)
+        room = [] if ending.given_back or ending.skipped else pausing.ended(store, work, settlement)
         met = store.archives.meet(settlement.foreign)
     named = {archive.id: archive.name for archive in work.recorded}
     return [
@@ -77,6 +79,7 @@ def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> li
         *(ArchiveForeign(job=work.job, archive=one.name, reason=one.doubtful) for one in met),
         *settlement.events,
         *told(changed),
+        *room,
     ]
 
 
@@ -103,14 +106,18 @@ def _observe(store: Store, work: Work, settlement: Settlement) -> None:
     store.archives.note(settlement.confirmed, confirmed_at=work.now)
     store.archives.note(settlement.missing, missing_at=work.now)
     store.archives.note(settlement.found, missing_at=None)
+    store.contents.forget(settlement.gone)
 
 
 def _failed(store: Store, work: Work, ending: Ending) -> list[Job]:
     job, error = work.job, ending.settlement.error
     assert error is not None
-    archives = [_archive(work, made) for made in ending.settlement.archives]
+    archives = _archives(work, ending.settlement)
     if error.code is ErrorCode.CANCELED:
         return store.jobs.finish_canceled(_id(job), work.fence, archives)
+    # What it made is recorded with its end; nobody may come to take it for somebody else's.
+    if error.code in FULL and not archives and pausing.tries(store, job):
+        return store.jobs.put_back(_id(job), work.fence)
     # A lost backup may still be at work over there: nobody starts a second one beside it. Preparing and
     # listing can always be done again.
     lost = error.code is ErrorCode.LOST and job.kind in ASKED
@@ -132,6 +139,11 @@ def _delay(work: Work, job: Job) -> timedelta:
     delays = work.settings.retry_delays or (10,)
     seconds = delays[min(job.attempt, len(delays)) - 1]
     return timedelta(seconds=seconds * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 (not a secret)
+
+
+def _archives(work: Work, settlement: Settlement) -> list[Archive]:
+    doubtful = settlement.doubtful
+    return [evolve(_archive(work, made), doubtful=doubtful.get(made.name, "")) for made in settlement.archives]
 
 
 def _archive(work: Work, made: ArchiveMade) -> Archive:

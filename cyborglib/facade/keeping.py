@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import given, invitations, kit
+from ..engine import pausing
 from ..invitations import Invitation
 from ..model import Client, Repository, Vault
 from ..secret import Secret
@@ -21,13 +22,31 @@ class Keeping(Base):
 
         For a vault, True also ends its being suspect, and accepts as lost what the last listing did not find
         (archives with `missing_at`): later listings go on warning of it, but make the vault suspect for
-        further losses only. So bring back first what can be brought back, and see that `catalog` succeeds.
+        further losses only. So bring back first what can be brought back, and see that `catalog` succeeds. Before the
+        next prune or compact all data in it is read and verified.
         """
         given.truth("ready", ready)
         if isinstance(what, Vault):
+            number = given.key(what, Vault)
             changes: dict[str, Any] = {"ready": ready, **({"suspect": ""} if ready else {})}
-            return self._store.vaults.observe(given.key(what, Vault), **changes)
+            if ready and self._store.vaults.get(number).suspect:
+                changes |= {"baseline": None, "unsettled_at": self._clock()}
+            return self._store.vaults.observe(number, **changes)
         return self._observe(what, ready=ready)
+
+    def resume(self, what: Vault | Client) -> None:
+        """Let jobs go on that wait for room on a client or for a vault (and for others on the same file system).
+
+        The library finds out by itself when there is room; this is for one who does not want to wait for that.
+        """
+        given.only(what, Vault, Client)
+        key = f"vault:{given.key(what, Vault)}" if isinstance(what, Vault) else f"client:{given.key(what, Client)}"
+        with self._engine.committing() as events, self._store.transaction():
+            pauses = self._store.pauses.all()
+            for pause in pauses:
+                if pause.key == key:
+                    events.extend(pausing.resume(self._store, pausing.together(pauses, pause)))
+        self._engine.tell()
 
     def trust(self, what: Client | Repository, fingerprint: str | None = None) -> Client | Repository:
         """Forget the host key pinned for a client or repository, or pin another one.

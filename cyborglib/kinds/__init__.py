@@ -3,7 +3,18 @@
 from collections.abc import Mapping
 
 from ..model import JobKind
-from . import backup, catalog, check, prepare_client, prepare_hypervisor, prepare_repository, restore
+from . import (
+    backup,
+    catalog,
+    check,
+    compact,
+    measure,
+    prepare_client,
+    prepare_hypervisor,
+    prepare_repository,
+    prune,
+    restore,
+)
 from .work import Assignment, Kind, Refused, Role, Settlement, Work
 
 KINDS: Mapping[JobKind, Kind] = {
@@ -12,8 +23,11 @@ KINDS: Mapping[JobKind, Kind] = {
     JobKind.PREPARE_REPOSITORY: prepare_repository,
     JobKind.BACKUP: backup,
     JobKind.CATALOG: catalog,
+    JobKind.PRUNE: prune,
+    JobKind.COMPACT: compact,
     JobKind.CHECK: check,
     JobKind.RESTORE: restore,
+    JobKind.MEASURE: measure,
 }
 
 __all__ = ["KINDS", "Assignment", "Kind", "Refused", "Role", "Settlement", "Work"]

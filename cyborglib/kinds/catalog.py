@@ -1,8 +1,11 @@
-"""The controller's own look into a vault: are our archives there, with our ids, and under our key?
+"""The controller's own look into a vault: are our archives there, with our ids, and under our key? What is in them?
 
 A client's word that it made a backup is not enough, and a client with an append-only key can still hide
 archives or change the vault's key. Borg runs on the controller (see `controller`), with the controller's key;
 for a vault in a folder of a client, on that client.
+
+What is in archives goes into the catalogue while the job is at work. What cannot be read of that makes the job fail, so
+that it is tried again and somebody hears of it; but what was found in the vault is recorded all the same.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ from .hosts import become_secrets, borg_variables, client_host, unpinned
 from .rekeying import digest, passphrases, taken, told
 from .work import Assignment, Refused, Settlement, Work
 
+#: Archives whose contents one job reads at most: what is left, the next one does.
+MOST = 1000
+
 DOCS = "docs/append-only.md says what that means and how they come back"
 
 
@@ -42,6 +48,9 @@ def assign(work: Work) -> Assignment:
     else:
         host, variables, secrets = listing(work, name)
     variables["borg_key_sha256"] = digest(vault)
+    variables["borg_contents"] = [
+        {"archive": archive.id, "name": archive.name, "id": archive.borg_id} for archive in work.uncataloged[:MOST]
+    ]
     return Assignment(
         playbook="catalog",
         host_run=HostRun(
@@ -76,14 +85,26 @@ def _settled(work: Work, outcome: Outcome) -> Settlement:
     assert vault is not None
     if outcome.error is not None:
         if outcome.error.code in (ErrorCode.VAULT_KEY_CHANGED, ErrorCode.VAULT_ID_CHANGED):
-            return _suspect(work, outcome.error)
+            return suspect(work, outcome.error)
         return Settlement(error=explained(work, outcome.error), warnings=outcome.warnings)
     if changed := _changed(work, outcome.facts):
-        return _suspect(work, changed)
-    return _compared(work, entries(outcome.facts), outcome)
+        return suspect(work, changed)
+    settlement = compared(work, entries(outcome.facts), outcome)
+    unread = _unread(outcome.facts)
+    return settlement if settlement.error is not None or unread is None else evolve(settlement, error=unread)
 
 
-def _compared(work: Work, listed: Sequence[Listed], outcome: Outcome) -> Settlement:
+def _unread(facts: Mapping[str, Any]) -> JobError | None:
+    """Why the contents of some archive could not be read."""
+    told = facts.get("contents_error")
+    if told is None:
+        return None
+    code, message = (told.get("code"), told.get("message")) if isinstance(told, Mapping) else (None, None)
+    known = code if isinstance(code, str) and code in set(ErrorCode) else ErrorCode.INTERNAL
+    return JobError(ErrorCode(known), f"{message} The vault was looked at all the same, and what it holds is recorded")
+
+
+def compared(work: Work, listed: Sequence[Listed], outcome: Outcome) -> Settlement:
     """What the archives that were found mean for those that are recorded, ours and others'."""
     vault, warnings = work.vault, outcome.warnings
     assert vault is not None
@@ -92,6 +113,8 @@ def _compared(work: Work, listed: Sequence[Listed], outcome: Outcome) -> Settlem
     ours = [archive for archive in work.recorded if not archive.foreign and archive.pruned_at is None]
     there = [archive for archive in ours if found.get(archive.name) == archive.borg_id]
     gone = [archive for archive in ours if found.get(archive.name) != archive.borg_id]
+    pruned = [archive for archive in work.recorded if not archive.foreign and archive.pruned_at is not None]
+    done, undone = seen(pruned, found)
     others = strangers(work, listed)
     # A person looked after those were missed, and lets the vault go on: told again, but no alarm any more; unless
     # something else has just taken the place of one.
@@ -106,8 +129,9 @@ def _compared(work: Work, listed: Sequence[Listed], outcome: Outcome) -> Settlem
         _missed(work, news),
         warnings=(*warnings, *others.warnings),
         confirmed=_ids(archive for archive in there if archive.confirmed_at is None),
-        missing=(*_ids(archive for archive in gone if archive.missing_at is None), *left),
-        found=(*_ids(archive for archive in there if archive.missing_at is not None), *back),
+        missing=(*_ids(archive for archive in gone if archive.missing_at is None), *left, *done),
+        found=(*_ids(archive for archive in there if archive.missing_at is not None), *back, *undone),
+        gone=done,
         foreign=others.new,
     )
 
@@ -132,7 +156,7 @@ def _missed(work: Work, archives: Sequence[Archive]) -> Settlement:
             f"the client said that it made {_names(archives)}, but the controller does not find that in "
             f"{vault.location}: do not count on this backup, and look at the Borg of that client. {DOCS}",
         )
-    return _suspect(work, error)
+    return suspect(work, error)
 
 
 def _names(archives: Iterable[Archive]) -> str:
@@ -163,7 +187,7 @@ def _changed(work: Work, facts: Mapping[str, Any]) -> JobError | None:
     return None
 
 
-def _suspect(work: Work, error: JobError) -> Settlement:
+def suspect(work: Work, error: JobError) -> Settlement:
     assert work.vault is not None
     event = VaultSuspected(vault=work.vault.id or 0, reason=error.message)
     return Settlement(error=error, vault={"suspect": error.message}, events=(event,))

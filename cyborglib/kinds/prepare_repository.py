@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import ErrorCode, JobError
 from ..events import VaultSuspected
 from ..executor import HostRun, Outcome
+from ..model import Baseline
 from ..model.repository import STORAGE_ACCOUNT
 from ..sealing import public_line
 from ..secret import Secret
@@ -52,6 +53,8 @@ def assign(work: Work) -> Assignment:
             "prepare_repository_user": where.user or STORAGE_ACCOUNT,
             "prepare_repository_folder": where.path,
             "prepare_repository_quota": repository.quota or 0,
+            "prepare_repository_quota_share": 0 if repository.quota else work.settings.quota_share,
+            "prepare_repository_reserve": work.settings.reserve,
             "prepare_repository_append_only": repository.append_only,
             "prepare_repository_controller_key": public_line(vault.controller_key) if vault.controller_key else "",
         }
@@ -99,8 +102,13 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
         )
     observed: dict[str, Any] = {"ready": True, "borg_id": borg_id, "prepared_at": work.now}
     warnings = outcome.warnings
+    if vault.prepared_at is None and not vault.foundling and outcome.facts.get("created") is not False:
+        # Nothing was in it before us, so all that is deleted in it is counted.
+        observed["baseline"] = Baseline(at=int(work.now.timestamp()))
     if vault.foundling:
-        observed |= {"key_export": export, "encryption": outcome.facts["encryption"]}
+        # Whoever had a key to it until now may have changed what nobody counted: before anything in it is made final,
+        # all data is verified.
+        observed |= {"key_export": export, "encryption": outcome.facts["encryption"], "unsettled_at": work.now}
         if observed["encryption"].startswith("authenticated"):
             warnings += (f"what lies in {vault.location} is signed but not encrypted: its host can read all of it",)
     elif vault.key_export is None:
@@ -121,6 +129,7 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
     return Settlement(
         warnings=warnings,
         vault=observed,
+        room=facts.room(outcome.facts),
         client={"access": tuple(dict.fromkeys((*client.access, vault.id or 0)))},
         repository={"ready": True, "borg_version": facts.version(outcome.facts, "repository_borg_version")},
     )

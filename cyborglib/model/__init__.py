@@ -1,11 +1,14 @@
 """The values of the domain: frozen, checked when they are built, without any I/O."""
 
 from .archive import Archive
+from .baseline import Baseline
 from .client import Client
 from .clientvars import ClientVariables
+from .contents import Change, Entry, Item, Version
 from .hostvars import HOST_VARIABLES
 from .job import ACTIVE, FINISHED, Job, JobKind, JobStatus, Progress, Stats
 from .location import Location
+from .pause import FULL, Pause
 from .policy import Policy, Retention
 from .repository import Repository, Vault
 from .schedule import Schedule
@@ -15,14 +18,20 @@ from .variables import Variables
 __all__ = [
     "ACTIVE",
     "FINISHED",
+    "FULL",
     "HOST_VARIABLES",
     "Archive",
+    "Baseline",
+    "Change",
     "Client",
     "ClientVariables",
+    "Entry",
+    "Item",
     "Job",
     "JobKind",
     "JobStatus",
     "Location",
+    "Pause",
     "Policy",
     "Progress",
     "Repository",
@@ -32,4 +41,5 @@ __all__ = [
     "Stats",
     "Variables",
     "Vault",
+    "Version",
 ]

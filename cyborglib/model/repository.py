@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 
 from ..errors import Invalid
 from ..secret import Secret, as_secret
+from .baseline import Baseline
 from .client import as_key_line, check_key_line
 from .fields import (
     EXECUTES,
@@ -54,7 +55,7 @@ class Repository:
 
     Without a passphrase each vault gets a random one of its own, which is the better choice: one given
     here opens the vaults of all clients to each of them. `quota` is in bytes, for each vault;
-    Borg takes none below 10 MB.
+    Borg takes none below 10 MB. Without one the setting `quota_share` bounds vaults on managed hosts.
 
     On a `managed` host the library makes the account (`borg`, if the path names none), installs Borg and
     limits every key; there `admin_user` (root unless given) logs in, and `admin_become` None means sudo where
@@ -135,10 +136,22 @@ class Vault:
     encryption: str = observed("")
     #: Which file system of its host it lies on, where that is known: vaults with the same one are full together.
     filesystem: str = observed("")
+    #: Bytes that were free on it for the vault's account, and when that was found out.
+    free_bytes: int | None = observed()
+    measured_at: datetime | None = observed(converter=as_utc)
     created_at: datetime | None = observed(converter=as_utc)
     prepared_at: datetime | None = observed(converter=as_utc)
     #: When the library changed the passphrase: a recovery kit from before has the old one.
     rekeyed_at: datetime | None = observed(converter=as_utc)
+    #: From where on it is counted what its clients changed; None where the next look is the first.
+    baseline: Baseline | None = observed(None)
+    #: When the library last sent it a change that cannot be undone, whose end nobody recorded; None if there is none.
+    unsettled_at: datetime | None = observed(converter=as_utc)
+    #: When archives were last deleted that no compact has made final yet.
+    deleted_at: datetime | None = observed(converter=as_utc)
+    #: When its archives are next looked through for a prune, and when it is compacted.
+    prune_at: datetime | None = observed(converter=as_utc)
+    compact_at: datetime | None = observed(converter=as_utc)
     #: When `borg check` last went through all of its repository's files, of its archives, of the data in them, and
     #: found all whole.
     repository_checked_at: datetime | None = observed(converter=as_utc)

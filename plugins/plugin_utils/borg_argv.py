@@ -158,6 +158,20 @@ def archives(*, lock_wait, name=None):
     return argv
 
 
+def delete(names, *, lock_wait):
+    """`borg delete` of archives by their exact names; their data stays until a compact."""
+    if not names:
+        # Without one Borg would delete the whole repository.
+        raise BadArgument("no archive is named that is to be deleted")
+    first, *others = [archive(name) for name in names]
+    return [*common("delete", lock_wait), "--list", "--", first, *(name[2:] for name in others)]
+
+
+def compact(*, lock_wait):
+    """`borg compact`: what was deleted is gone for good, and its space free."""
+    return [*common("compact", lock_wait), "--info"]
+
+
 #: What `borg check` is asked for, by what part of a vault is gone through. Never a repair.
 PARTS = {
     "repository": ("--repository-only",),
@@ -218,6 +232,21 @@ def extract(name, paths, *, lock_wait, dry_run=False, numeric_ids=False):
 def contents(name, *, lock_wait):
     """`borg list` of what is in an archive: a JSON object a line, with type, path and size."""
     return [*common("list", lock_wait), "--json-lines", "--", existing(name)]
+
+
+#: What is told of each entry in a listing, TAB between its fields and two behind it. The first is the beginning of the
+#: archive's id: so each entry shows that it is of this one. `!a` is Python's `ascii()`: no byte of a name is lost
+#: (everything else that Borg lists has a "?" for what is no UTF-8), and none is a control character, so also no TAB.
+#: No newline anywhere, at which Borg would write out what it has: for a million entries, half the time.
+ENTRY = (
+    "{archiveid:.16}{TAB}{type}{mode}{TAB}{size}{TAB}{isomtime}{TAB}{uid}{TAB}{gid}{TAB}{user!a}{TAB}{group!a}{TAB}"
+    "{bpath!a}{TAB}{source!a}{TAB}{TAB}"
+)
+
+
+def contents_of(name, *, lock_wait):
+    """`borg list` of all that is in an archive, each entry as `ENTRY` says. Needs no cache."""
+    return [*common("list", lock_wait), "--format", ENTRY, "--", existing(name)]
 
 
 def extract_stream(name, file, *, lock_wait):

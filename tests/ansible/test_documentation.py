@@ -26,6 +26,7 @@ ACTIONS = {
     "borg_stream": "stream",
 }
 DOCUMENTED = [*ACTIONS, "borg_rekey", "mysql_dump", "mysql_load", "postgresql_dump", "postgresql_load", "report"]
+DOCUMENTED += ["borg_upkeep", "repository_upkeep"]
 DOCUMENTED += ["vm_dump", "vm_load"]
 #: What only the action takes: the role settles it.
 OWN = {"final", "key"}

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from cyborglib.store.migrations import catalogue
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -239,6 +241,8 @@ def upgrade() -> None:
         sa.Column("tries", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("look_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("filesystem", sa.Text(), nullable=False),
+        sa.Column("trial", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("tried", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_cyborg_pauses")),
     )
     op.create_table(
@@ -246,6 +250,14 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("prepare", sa.Boolean(), nullable=False),
         sa.Column("catalog", sa.Boolean(), nullable=False),
+        sa.Column("prune", sa.Boolean(), nullable=False),
+        sa.Column("prune_every", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("max_prune_share", sa.Float(), nullable=False),
+        sa.Column("compact", sa.Boolean(), nullable=False),
+        sa.Column("compact_after", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("verify_compact", sa.Boolean(), nullable=False),
+        sa.Column("max_fewer_files", sa.Float(), nullable=False),
+        sa.Column("max_fewer_bytes", sa.Float(), nullable=False),
         sa.Column("controller_account", sa.String(length=32), nullable=False),
         sa.Column("parallel", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("hold_client", sa.Boolean(), nullable=False),
@@ -359,9 +371,16 @@ def upgrade() -> None:
         sa.Column("adopted", sa.Boolean(), nullable=False),
         sa.Column("encryption", sa.Text(), nullable=False),
         sa.Column("filesystem", sa.Text(), nullable=False),
+        sa.Column("free_bytes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("measured_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("prepared_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("rekeyed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("baseline", sa.Text(), nullable=True),
+        sa.Column("unsettled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("prune_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("compact_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("repository_checked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("archives_checked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("data_checked_at", sa.DateTime(timezone=True), nullable=True),
@@ -377,6 +396,8 @@ def upgrade() -> None:
     )
     op.create_index("ix_cyborg_vaults_next_check", "cyborg_vaults", ["next_check"], unique=False)
     op.create_index("ix_cyborg_vaults_client", "cyborg_vaults", ["client"], unique=False)
+    op.create_index("ix_cyborg_vaults_compact_at", "cyborg_vaults", ["compact_at"], unique=False)
+    op.create_index("ix_cyborg_vaults_prune_at", "cyborg_vaults", ["prune_at"], unique=False)
     op.create_index(
         "uq_cyborg_vaults_repository",
         "cyborg_vaults",
@@ -448,3 +469,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("policy", "client", name=op.f("pk_cyborg_policy_clients")),
     )
     op.create_index("ix_cyborg_policy_clients_client", "cyborg_policy_clients", ["client"], unique=False)
+    catalogue.make()
