@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from attrs import evolve
 
 import cyborglib as cy
 from cyborglib.errors import Invalid, NotFound
 from cyborglib.model import Item
 from cyborglib.testing import FakeExecutor, FixedClock
-from tests.engine.fleet import Fleet
+from tests.engine.fleet import Fleet, sql
 
 
 @pytest.fixture
@@ -92,6 +93,22 @@ def test_what_cannot_be_asked_says_why(fleet: Fleet, executor: FakeExecutor) -> 
         cyborg.browse(job.archives[0])
 
 
+def test_what_was_in_a_pruned_archive_is_not_found_any_more(fleet: Fleet, executor: FakeExecutor) -> None:
+    cyborg = fleet.cyborg
+    fleet.policy = cyborg.policies.replace(evolve(fleet.policy, retention=cy.Retention(daily=1)))
+    first = backed_up(fleet, executor, Item("etc/old", size=1), HOSTS)
+    clock = cyborg._clock
+    assert isinstance(clock, FixedClock)
+    clock.forward(days=1)
+    second = backed_up(fleet, executor, HOSTS)
+    assert len(cyborg.search("old")) == 1
+    [job] = cyborg.finish(cyborg.prune(fleet.policy, [fleet.clients[0]]))
+    assert job.status == "successful", job.error
+    assert cyborg.archives.get(first.id or 0).missing_at is not None
+    assert cyborg.search("old") == []
+    assert [entry.path for entry in cyborg.browse(second, "etc")] == ["/etc/hosts"]
+
+
 def test_contents_can_be_read_anew(fleet: Fleet, executor: FakeExecutor) -> None:
     cyborg = fleet.cyborg
     archive = backed_up(fleet, executor, Item("wrong"))
@@ -122,3 +139,28 @@ def test_contents_that_cannot_be_read_fail_the_listing_alone(fleet: Fleet, execu
     told = [type(event).__name__ for event in fleet.told]
     assert told.index("ArchiveConfirmed") < told.index("JobRetried")
     assert cyborg.archives.get(job.archives[0]).confirmed_at is not None
+
+
+def test_what_was_pruned_leaves_the_catalogue(executor: FakeExecutor) -> None:
+    clock = FixedClock()
+    with cy.Cyborg("sqlite://", executor=executor, clock=clock) as cyborg:
+        fleet = Fleet(cyborg, retention=cy.Retention(daily=2)).ready()
+        fleet.set(prune_every=366, max_prune_share=1.0)
+        made = []
+        for day in range(4):
+            clock.forward(days=1)
+            made.append(backed_up(fleet, executor, HOSTS, Item(f"only/{day}")))
+        assert len(cyborg.versions("web1", "/etc/hosts")[0].archives) == 4
+        [job] = cyborg.finish(cyborg.prune(fleet.policy))
+        assert job.status == "successful", job.error
+        [version] = cyborg.versions("web1", "/etc/hosts")
+        assert version.archives == (made[2].id, made[3].id)
+        assert cyborg.search("0") == []
+        with pytest.raises(NotFound, match="it was pruned"):
+            cyborg.browse(made[0])
+        assert cyborg.archives.get(made[0].id or 0).cataloged_at is None
+        # What they alone held is removed with the next listing.
+        clock.forward(days=1)
+        backed_up(fleet, executor, HOSTS)
+        names = {name for (name,) in sql(cyborg, "SELECT name FROM cyborg_paths")}
+        assert names == {"etc", "hosts", "only", "2", "3"}

@@ -23,8 +23,9 @@ from ..events import (
 )
 from ..executor import ArchiveMade
 from ..kinds import Settlement, Work
-from ..model import Archive, Job, JobKind, JobStatus
+from ..model import FULL, Archive, Job, JobKind, JobStatus
 from ..store import Store
+from . import pausing
 from .at_work import Ending
 
 #: Jobs whose work goes on without an engine: their agent is asked before anything is done again.
@@ -68,6 +69,7 @@ def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> li
         if lines:
             store.jobs.output(_id(work.job), lines, work.fence)
         _observe(store, work, settlement)
+        room = [] if ending.given_back or ending.skipped else pausing.ended(store, work, settlement)
         met = store.archives.meet(settlement.foreign)
     named = {archive.id: archive.name for archive in work.recorded}
     return [
@@ -77,6 +79,7 @@ def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> li
         *(ArchiveForeign(job=work.job, archive=one.name, reason=one.doubtful) for one in met),
         *settlement.events,
         *told(changed),
+        *room,
     ]
 
 
@@ -103,6 +106,7 @@ def _observe(store: Store, work: Work, settlement: Settlement) -> None:
     store.archives.note(settlement.confirmed, confirmed_at=work.now)
     store.archives.note(settlement.missing, missing_at=work.now)
     store.archives.note(settlement.found, missing_at=None)
+    store.contents.forget(settlement.gone)
 
 
 def _failed(store: Store, work: Work, ending: Ending) -> list[Job]:
@@ -111,6 +115,9 @@ def _failed(store: Store, work: Work, ending: Ending) -> list[Job]:
     archives = _archives(work, ending.settlement)
     if error.code is ErrorCode.CANCELED:
         return store.jobs.finish_canceled(_id(job), work.fence, archives)
+    # What it made is recorded with its end; nobody may come to take it for somebody else's.
+    if error.code in FULL and not archives and pausing.tries(store, job):
+        return store.jobs.put_back(_id(job), work.fence)
     # A lost backup may still be at work over there: nobody starts a second one beside it. Preparing and
     # listing can always be done again.
     lost = error.code is ErrorCode.LOST and job.kind in ASKED

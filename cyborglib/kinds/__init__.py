@@ -3,7 +3,18 @@
 from collections.abc import Mapping
 
 from ..model import JobKind
-from . import backup, catalog, check, compact, prepare_client, prepare_hypervisor, prepare_repository, prune, restore
+from . import (
+    backup,
+    catalog,
+    check,
+    compact,
+    measure,
+    prepare_client,
+    prepare_hypervisor,
+    prepare_repository,
+    prune,
+    restore,
+)
 from .work import Assignment, Kind, Refused, Role, Settlement, Work
 
 KINDS: Mapping[JobKind, Kind] = {
@@ -16,6 +27,7 @@ KINDS: Mapping[JobKind, Kind] = {
     JobKind.COMPACT: compact,
     JobKind.CHECK: check,
     JobKind.RESTORE: restore,
+    JobKind.MEASURE: measure,
 }
 
 __all__ = ["KINDS", "Assignment", "Kind", "Refused", "Role", "Settlement", "Work"]
