@@ -136,7 +136,7 @@ def test_what_may_pass_is_tried_again_as_the_same_job(fleet, clock):
 def test_an_executor_that_breaks_loses_no_job(fleet):
     it = fleet(lambda job: RuntimeError("ansible is not there") if job.kind == "backup" else cy.Outcome(), retries=0)
     [job] = it.cyborg.run(it.policy)
-    assert (job.status, job.error.code) == ("failed", "internal")
+    assert (job.status, job.error.code) == ("failed", "lost")
     assert "ansible is not there" in str(job.error)
 
 

@@ -45,6 +45,7 @@ def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> li
     """
     settlement = ending.settlement
     began: list[Event] = []
+    written = list(lines)
     with store.transaction():
         # Taken first: whoever is too late finds out before anything of it is written.
         if ending.given_back:
@@ -64,8 +65,11 @@ def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> li
                 warnings=settlement.warnings,
                 archives=[_archive(work, made) for made in settlement.archives],
             )
-        if lines:
-            store.jobs.output(_id(work.job), lines, work.fence)
+        if changed[0].status is JobStatus.PENDING and settlement.error is not None:
+            # The job's error is that of its last attempt: what the earlier ones failed with stays in what it said.
+            written.append(f"attempt {work.job.attempt} of {work.job.attempts} failed: {settlement.error.message}")
+        if written:
+            store.jobs.output(_id(work.job), written, work.fence)
         _observe(store, work, settlement)
     named = {archive.id: archive.name for archive in work.recorded}
     return [
@@ -111,10 +115,8 @@ def _failed(store: Store, work: Work, ending: Ending) -> list[Job]:
     archives = [_archive(work, made) for made in ending.settlement.archives]
     if error.code is ErrorCode.CANCELED:
         return store.jobs.finish_canceled(_id(job), work.fence, archives)
-    # A lost backup may still be at work over there: nobody starts a second one beside it. Preparing and
-    # listing can always be done again.
-    lost = error.code is ErrorCode.LOST and job.kind in ASKED
-    again = not error.permanent and not lost and job.attempt < job.attempts
+    # One that is lost gets here only if nothing of it is at work any more (`recovering`), or is permanent.
+    again = not error.permanent and job.attempt < job.attempts
     retry_at = work.now + _delay(work, job) if again else None
     return store.jobs.fail(
         _id(job),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from ..model import JobKind
-from . import backup, catalog, prepare_client, prepare_hypervisor, prepare_repository, restore
+from . import backup, catalog, prepare_client, prepare_hypervisor, prepare_repository, recovery, restore
 from .work import Assignment, Kind, Refused, Role, Settlement, Work
 
 KINDS: Mapping[JobKind, Kind] = {
@@ -15,4 +15,7 @@ KINDS: Mapping[JobKind, Kind] = {
     JobKind.RESTORE: restore,
 }
 
-__all__ = ["KINDS", "Assignment", "Kind", "Refused", "Role", "Settlement", "Work"]
+#: Those whose work is looked for in the vault where the host knows nothing of it any more.
+LOOKED_FOR = frozenset({JobKind.BACKUP})
+
+__all__ = ["KINDS", "LOOKED_FOR", "Assignment", "Kind", "Refused", "Role", "Settlement", "Work", "recovery"]

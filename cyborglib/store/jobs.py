@@ -207,6 +207,11 @@ class JobShelf(ReadShelf[Job]):
         with self._database.transaction() as connection:
             return self._of(connection, transitions.cancel(connection, id, self._database.clock()))
 
+    def postpone(self, id: int, fence: int, seconds: float, reason: str) -> None:
+        """The job stays at work with all it holds, and is nobody's for `seconds`; then any engine may adopt it."""
+        with self._database.transaction() as connection:
+            transitions.postpone(connection, id, fence, seconds, reason)
+
     # Watching
 
     def unfinished(self, only: Iterable[int] | None = None) -> int:

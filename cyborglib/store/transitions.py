@@ -14,7 +14,7 @@ from sqlalchemy import Connection, case, delete, insert, select, text, update
 
 from ..errors import AlreadyExists, InvalidTransition, JobError, NotFound
 from ..model import Archive, JobStatus, Stats
-from . import schema
+from . import leases, schema
 from .mapped import ARCHIVES, fields_of
 from .reading import pages
 from .schema import READY
@@ -76,7 +76,7 @@ def fail(
 
     Or, to be tried again, → pending; or canceled, if that was asked meanwhile.
     """
-    values: dict[str, Any] = {"error": error, "warnings": tuple(warnings), "stats": stats}
+    values: dict[str, Any] = {"error": error, "warnings": tuple(warnings), "stats": stats, "reason": ""}
     if retry_at is None:
         _step(connection, id, _ACTIVE, {"status": JobStatus.FAILED, **values, **_ended(now)}, "failed", fence)
         for archive in archives:
@@ -98,6 +98,12 @@ def fail(
     return canceled(connection, id, fence, now, archives)
 
 
+def postpone(connection: Connection, id: int, fence: int, seconds: float, reason: str) -> None:
+    """starting or running, and nobody's for some seconds: then whoever comes first takes it over."""
+    values = {"owner": None, "lease_until": leases.until(int(seconds)), "reason": reason}
+    _step(connection, id, _ACTIVE, values, "asked for later", fence)
+
+
 def give_back(connection: Connection, id: int, fence: int) -> list[int]:
     """starting → pending, as if it had not been claimed: nothing was done for it."""
     starting = text("status = 'starting'")
@@ -110,7 +116,7 @@ def give_back(connection: Connection, id: int, fence: int) -> list[int]:
 
 def canceled(connection: Connection, id: int, fence: int, now: datetime, archives: Sequence[Archive] = ()) -> list[int]:
     """starting or running → canceled: nothing of it runs any more."""
-    _step(connection, id, _ACTIVE, {"status": JobStatus.CANCELED, **_ended(now)}, "canceled", fence)
+    _step(connection, id, _ACTIVE, {"status": JobStatus.CANCELED, "reason": "", **_ended(now)}, "canceled", fence)
     for archive in archives:
         _record(connection, archive, id)
     return [id, *_settle(connection, id, now)]

@@ -48,6 +48,8 @@ UNSETTLED = (
     "The passphrase of %s was changed, which is not recorded yet: the one that was to take its place opens it. The "
     "controller's next look into the vault (catalog) records it."
 )
+#: What may also be said of a host that gave no answer.
+_UNHEARD = frozenset({"unreachable", "unsupported", "internal", "become_failed", "auth_failed", "host_key_changed"})
 _SSH = re.compile(r"ssh://")
 #: Puts a command's output into a new file, never into one that is there. Borg takes no notice of a disk that is full;
 #: `cat` does. One more NUL at the end says that the command came to its end.
@@ -101,6 +103,8 @@ class BorgAction(AgentAction):
         self._since = time.monotonic()
         #: True if the host knows, from an engine that died, of a command that goes before the main one.
         self._preceded = False
+        #: True while the host itself has said that nothing of the job is at work there.
+        self._gone = False
         #: Warnings of the job that come up on the way.
         self._notes = []
         try:
@@ -111,7 +115,7 @@ class BorgAction(AgentAction):
             error = {"code": failure.code, "message": failure.message}
             if "permanent" in failure.details:
                 error["permanent"] = failure.details["permanent"]
-            self._end(dict(failure.outcome, error=error), failure)
+            self._end(dict(failure.outcome, error=error, gone=self._is_gone(failure)), failure)
             raise
         result = dict(outcome.pop("result", None) or {})
         self._end(outcome, None)
@@ -121,6 +125,12 @@ class BorgAction(AgentAction):
             if outcome.get(name):
                 result["cyborg_" + name] = outcome[name]
         return result
+
+    def _is_gone(self, failure):
+        """True unless something of the job may be at work on its host."""
+        if failure.code == "lost":
+            return bool(failure.details.get("gone"))
+        return self._gone or failure.code not in _UNHEARD
 
     def _guarded(self):
         try:
@@ -181,6 +191,8 @@ class BorgAction(AgentAction):
         # Nobody asks again for what is only a question on the way to the job's main command.
         request["keep"] = main
 
+        self._gone = False
+
         def started(reply):
             if main:
                 self._commands.append(step)
@@ -191,6 +203,7 @@ class BorgAction(AgentAction):
         reply = self.command(
             step, argv, forget=False, on_start=started, on_lines=self._lines, on_progress=self._progress, **request
         )
+        self._gone = True
         self._left(step, reply["result"])
         if self.account and reply["result"].get("exec_error"):
             raise Failure(
@@ -215,7 +228,11 @@ class BorgAction(AgentAction):
     def _attached(self, step):
         """The last answer of a main call that an earlier run started: nothing is started here."""
         self._commands.append(step)
-        reply = self.attach(step, forget=False, on_lines=self._lines, on_progress=self._progress)
+        self._gone = False
+        reply = self.attach(
+            step, forget=False, bar=not self._preceded, on_lines=self._lines, on_progress=self._progress
+        )
+        self._gone = True
         self._left(step, reply["result"])
         self._judge(reply)
         return reply

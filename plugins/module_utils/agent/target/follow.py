@@ -5,6 +5,7 @@ import os
 import select
 import time
 
+from .forgotten import bar
 from .frame import Raw, to_text
 from .places import open_job
 from .ring import log_end, read_log
@@ -17,6 +18,8 @@ STEP_MIN, STEP_MAX = 0.02, 0.2
 
 def op_follow(request):
     job = open_job(request)
+    if job is None and request.get("bar"):
+        job = bar(request)
     if job is None:
         return {"state": "unknown"}
     return follow(job, request)

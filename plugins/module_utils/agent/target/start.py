@@ -10,6 +10,7 @@ import time
 from .checking import check
 from .follow import follow
 from .forget import let_go
+from .forgotten import forgotten
 from .frame import Raw, Refused, dumps, failure, to_bytes, to_text
 from .memory import files_place, write_files
 from .places import DIRECTORY, FILE, job_name, open_folder, open_job, root_path, unsafe
@@ -18,7 +19,7 @@ from .scope import launch_in_scope, scope_command
 from .sources import examine
 from .state import MARK, Guard, exists, read_file, remove_files, write_file
 from .supervise import supervise
-from .sweep import forgotten, remove, sweep
+from .sweep import remove, sweep
 
 #: What of the sources is told in the answer, and kept in the file "about", a line each, for who attaches later.
 TOLD = ("roots", "left_out", "absent")
@@ -88,11 +89,13 @@ def begin(request, root, path):
         reserve(job)
         write_files(request, job, place)
         new_cwd = prepare(request, place or b"%s/%s/files" % (path, to_bytes(request["job"])))
+        fcntl.flock(root, fcntl.LOCK_SH)
         os.rename(name, request["job"], src_dir_fd=root, dst_dir_fd=root)
         name = request["job"]
         if forgotten(root, name):
-            # It ran and was acknowledged between our two looks.
+            # It ran and was acknowledged between our two looks; or somebody found that it was not here, and barred it.
             raise already_forgotten()
+        fcntl.flock(root, fcntl.LOCK_UN)
         return job, launch(request, job, lock)
     except BaseException:
         undo(root, name, job, new_cwd)
