@@ -27,6 +27,7 @@ from .errors import (
 )
 from .events import (
     ArchiveConfirmed,
+    ArchiveForeign,
     Event,
     HostKeyAccepted,
     JobCanceled,
@@ -71,6 +72,7 @@ __all__ = [
     "AlreadyExists",
     "Archive",
     "ArchiveConfirmed",
+    "ArchiveForeign",
     "Client",
     "Control",
     "Cyborg",

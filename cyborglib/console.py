@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from .events import (
     ArchiveConfirmed,
+    ArchiveForeign,
     Event,
     HostKeyAccepted,
     JobCanceled,
@@ -78,6 +79,8 @@ def describe(event: Event) -> str | None:
             return f"accepted the host key of {event.name}: {_plain(event.fingerprint)}"
         case ArchiveConfirmed():
             return f"  confirmed by the controller: {_plain(event.archive)}"
+        case ArchiveForeign():
+            return f"  made by somebody else: {_plain(event.archive)}" + (event.reason and f" ({_plain(event.reason)})")
         case VaultSuspected():
             return f"SUSPECT  vault {event.vault}: {_plain(event.reason)}"
         case VaultRekeyed():

@@ -99,6 +99,18 @@ class ArchiveConfirmed(JobEvent):
 
 
 @frozen(kw_only=True)
+class ArchiveForeign(JobEvent):
+    """An archive was found in a vault that no job recorded as its own: told once for each.
+
+    It can be restored, counts for nothing, and is never deleted here. `reason` says what is odd about it, or "".
+    `job` is the one that looked.
+    """
+
+    archive: str
+    reason: str = ""
+
+
+@frozen(kw_only=True)
 class HostKeyAccepted(Event):
     """A host's first key was taken from the network, as `first_contact="accept"` allows."""
 

@@ -72,9 +72,10 @@ def prepare_client(store: Store, client: Client, *, update: bool, launched_by: s
     """Queue the preparation of a client; and of what it needs as the hypervisor of others."""
     if not client.enabled:
         raise Disabled(f"{client.hostname} is disabled; enable it first")
-    planned = [planning.prepare_client(client, store.settings, update=update, launched_by=launched_by)]
+    settings = store.settings
+    planned = [planning.prepare_client(client, settings, update=update, launched_by=launched_by)]
     for provider in machines.providers_on(store, client):
-        planned.append(planning.prepare_hypervisor(client, provider, after=[0], launched_by=launched_by))
+        planned.append(planning.prepare_hypervisor(client, provider, settings, after=[0], launched_by=launched_by))
     return store.jobs.queue(planned)
 
 
@@ -119,7 +120,8 @@ def relaunch(store: Store, job: Job) -> Queued:
             return prepare_client(store, client, update=bool(job.options.get("update")), launched_by="relaunch")
         if job.kind is JobKind.PREPARE_HYPERVISOR and client is not None:
             provider = str(job.options.get("provider"))
-            return store.jobs.queue([planning.prepare_hypervisor(client, provider, launched_by="relaunch")])
+            again = planning.prepare_hypervisor(client, provider, store.settings, launched_by="relaunch")
+            return store.jobs.queue([again])
         if job.repository is None or job.vault is None:
             raise Invalid(f"job {job.id} ({job.title}) cannot be launched again")
         repository, vault = store.repositories.get(job.repository), store.vaults.get(job.vault)
@@ -151,7 +153,7 @@ def _prepare_vault(
     if not target.worker.ready:
         planned.append(planning.prepare_client(target.worker, settings, launched_by="dependency"))
         needs.append(len(planned) - 1)
-    planned.append(planning.prepare_vault(repository, target, after=needs, launched_by=launched_by))
+    planned.append(planning.prepare_vault(repository, target, settings, after=needs, launched_by=launched_by))
 
 
 def _catalog(store: Store, repository: Repository, vault: Vault, *, launched_by: str, job: Job | None = None) -> NewJob:

@@ -14,10 +14,21 @@ from attrs import evolve, field, frozen
 
 from .model import Archive, Client, Job, JobKind, Policy, Repository, Settings, Variables, Vault
 
-#: Seconds that jobs without a policy may take.
-PREPARE_TIMEOUT = 3600
-CATALOG_TIMEOUT = 3600
-RESTORE_TIMEOUT = 7 * 24 * 3600
+#: The settings that say how many seconds jobs may take, by their kind; a backup's are its policy's `timeout`.
+TIMEOUTS = {
+    JobKind.PREPARE_CLIENT: "prepare_timeout",
+    JobKind.PREPARE_HYPERVISOR: "prepare_timeout",
+    JobKind.PREPARE_REPOSITORY: "prepare_timeout",
+    JobKind.CATALOG: "catalog_timeout",
+    JobKind.PRUNE: "prune_timeout",
+    JobKind.COMPACT: "compact_timeout",
+    JobKind.CHECK: "check_timeout",
+    JobKind.RESTORE: "restore_timeout",
+    JobKind.DRILL: "drill_timeout",
+}
+
+#: In the sentence of every error that says that the time of the whole job is over.
+THE_JOBS = "within the time that the job has"
 
 
 def _places(places: Iterable[int]) -> tuple[int, ...]:
@@ -60,6 +71,22 @@ class Target:
         return self.hypervisor or self.client
 
 
+def timeout(kind: JobKind, settings: Settings) -> int:
+    """Seconds that a job of a kind may take. Raises `KeyError` for a backup, which has its policy's."""
+    seconds: int = getattr(settings, TIMEOUTS[kind])
+    return seconds
+
+
+def limit_of(job: Job) -> str:
+    """In words, how long a job might take, and who changes that how: for one whose time was over."""
+    if job.kind is JobKind.BACKUP:
+        how = f"the policy's: give {job.policy_name} a longer `timeout` (policies.replace)"
+    else:
+        name = TIMEOUTS[job.kind]
+        how = f"the setting `{name}`: cyborg.settings = attrs.evolve(cyborg.settings, {name}=…) makes it longer"
+    return f"The limit was {job.timeout} seconds, which is {how}; jobs that are queued already keep theirs"
+
+
 def vault_key(vault: Vault, *, alone: bool) -> Key:
     """What writers of a vault hold alone, and its readers together."""
     return Key(f"vault:{vault.id}", alone)
@@ -79,14 +106,14 @@ def prepare_client(client: Client, settings: Settings, *, update: bool = False, 
         options=Variables({"update": update}),
         launched_by=launched_by,
         attempts=3,
-        timeout=PREPARE_TIMEOUT,
+        timeout=timeout(JobKind.PREPARE_CLIENT, settings),
     )
     # Always alone on its client, whatever the settings: it changes what others use there.
     return NewJob(job, (Key(f"client:{client.id}"),))
 
 
 def prepare_hypervisor(
-    client: Client, provider: str, *, after: Sequence[int] = (), launched_by: str = "call"
+    client: Client, provider: str, settings: Settings, *, after: Sequence[int] = (), launched_by: str = "call"
 ) -> NewJob:
     """Make a client ready to back up the virtual machines that run on it."""
     job = Job(
@@ -96,13 +123,13 @@ def prepare_hypervisor(
         options=Variables({"provider": provider}),
         launched_by=launched_by,
         attempts=3,
-        timeout=PREPARE_TIMEOUT,
+        timeout=timeout(JobKind.PREPARE_HYPERVISOR, settings),
     )
     return NewJob(job, (Key(f"client:{client.id}"),), after)
 
 
 def prepare_vault(
-    repository: Repository, target: Target, *, after: Sequence[int] = (), launched_by: str = "call"
+    repository: Repository, target: Target, settings: Settings, *, after: Sequence[int] = (), launched_by: str = "call"
 ) -> NewJob:
     """Make a vault, with the client's key and the limits on it."""
     job = Job(
@@ -114,7 +141,7 @@ def prepare_vault(
         vault=target.vault.id,
         launched_by=launched_by,
         attempts=3,
-        timeout=PREPARE_TIMEOUT,
+        timeout=timeout(JobKind.PREPARE_REPOSITORY, settings),
     )
     # Always alone on its client, too: what it finds out is added to what the client may reach.
     return NewJob(job, (vault_key(target.vault, alone=True), Key(f"client:{target.worker.id}")), after)
@@ -142,11 +169,11 @@ def backup(
         if settings.prepare and not worker.ready:
             needs.append(_add(jobs, prepare_client(worker, settings, launched_by="dependency")))
         if settings.prepare and target.hypervisor and target.provider not in worker.providers:
-            made = prepare_hypervisor(worker, target.provider, after=needs, launched_by="dependency")
+            made = prepare_hypervisor(worker, target.provider, settings, after=needs, launched_by="dependency")
             needs = [*needs, _add(jobs, made)]
         # A client that is prepared anew may have a new key, which the vault does not know yet.
         if settings.prepare and not (worker.ready and accessible(worker, vault)):
-            made = prepare_vault(repository, target, after=needs, launched_by="dependency")
+            made = prepare_vault(repository, target, settings, after=needs, launched_by="dependency")
             needs = [*needs, _add(jobs, made)]
         job = Job(
             kind=JobKind.BACKUP,
@@ -199,7 +226,7 @@ def catalog(
         vault=vault.id,
         launched_by=launched_by,
         attempts=3,
-        timeout=CATALOG_TIMEOUT,
+        timeout=timeout(JobKind.CATALOG, settings),
     )
     held = client_keys(client, settings) if vault.where.local else ()
     return NewJob(job, (vault_key(vault, alone=False), *held))
@@ -256,7 +283,7 @@ def restore(
         archive=archive.id,
         options=options,
         attempts=1,
-        timeout=RESTORE_TIMEOUT,
+        timeout=timeout(JobKind.RESTORE, settings),
     )
     keys = (vault_key(vault, alone=lends), *client_keys(to, settings), *client_keys(source, settings))
     return NewJob(job, keys)

@@ -84,7 +84,14 @@ def find_archive(store: Store, archive: Archive | int | str) -> Archive:
         named = store.archives.find(name=archive)
         if not named:
             raise NotFound(f"no archive is called {archive!r}; `for archive in cyborg.archives` lists them")
-        return named[-1]
+        # Whoever may write to a vault can give an archive there any name, that of ours in another vault too.
+        ours = [found for found in named if not found.foreign]
+        if ours:
+            return ours[-1]
+        there = [found for found in named if found.missing_at is None] or named[-1:]
+        if len(there) > 1:
+            raise Invalid(f"{len(there)} archives are called {archive!r}: give the archive itself, or its id")
+        return there[0]
     if isinstance(archive, Archive):
         if archive.id is None:
             raise Invalid(f"the archive {archive.name} was not read from this store")

@@ -42,6 +42,8 @@ LINES = [
     (cy.JobSkipped(job=evolve(JOB, reason="job 3 failed")), "skipped  backup etc of web1: job 3 failed"),
     (cy.ArchiveConfirmed(job=JOB, archive="etc+web1"), "  confirmed by the controller: etc+web1"),
     (cy.HostKeyAccepted(name="web1", fingerprint="SHA256:x"), "accepted the host key of web1: SHA256:x"),
+    (cy.ArchiveForeign(job=JOB, archive="by hand"), "  made by somebody else: by hand"),
+    (cy.ArchiveForeign(job=JOB, archive="etc+web1", reason="odd"), "  made by somebody else: etc+web1 (odd)"),
     (cy.VaultSuspected(vault=7, reason="an archive is gone"), "SUSPECT  vault 7: an archive is gone"),
     (cy.VaultRekeyed(vault=7), "vault 7 has another passphrase now"),
     (cy.KitOutdated(reason="there is no kit"), "note: there is no kit"),
@@ -121,6 +123,7 @@ def test_nothing_that_a_host_says_moves_the_cursor_or_begins_a_line(text):
         cy.JobRetried(job=JOB, error=cy.JobError("internal", text)),
         cy.JobSkipped(job=evolve(JOB, reason=text)),
         cy.ArchiveConfirmed(job=JOB, archive=text),
+        cy.ArchiveForeign(job=JOB, archive=text, reason=text),
         cy.HostKeyAccepted(name="web1", fingerprint=text),
         cy.VaultSuspected(vault=7, reason=text),
     ]

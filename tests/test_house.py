@@ -27,7 +27,7 @@ ROOMS = (
     {"ansible", "kinds", "store"},
     {"given", "invitations", "kit", "machines"},
     {"launching"},
-    {"engine", "restoring", "testing", "timetable"},
+    {"engine", "expiring", "restoring", "testing", "timetable"},
     {"facade"},
     {"console", "cyborg"},
     {"__init__"},

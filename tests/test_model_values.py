@@ -181,6 +181,14 @@ TABLE = [
     *[(cy.Settings, {"connect_timeout": seconds}) for seconds in (0, 601, None, 1.5)],
     *[(cy.Settings, {"lock_wait": seconds}) for seconds in (-1, 86401, None)],
     *[(cy.Settings, {"lease": seconds}) for seconds in (4, 3601, None)],
+    *[(cy.Settings, {f"{kind}_timeout": 0}) for kind in ("prepare", "catalog", "prune", "compact")],
+    *[(cy.Settings, {f"{kind}_timeout": None}) for kind in ("check", "restore", "drill")],
+    *[(cy.Settings, {"min_free": share}) for share in (-1, 100, None, 0.5)],
+    *[(cy.Settings, {"quota_share": share}) for share in (-1, 101, None, 0.5)],
+    *[(cy.Settings, {"reserve": size}) for size in (-1, None, "5G")],
+    *[(cy.Settings, {"keep_output": days}) for days in (0, None, 1.5)],
+    *[(cy.Settings, {"keep_jobs": days}) for days in (0, None, 1.5)],
+    *[(cy.Settings, {"output_lines": lines}) for lines in (99, None)],
     *[(cy.Settings, {"retry_delays": delays}) for delays in (5, None, "10", [-1], ["10"], [1.5], [True], [90000])],
 ]
 

@@ -16,6 +16,7 @@ from ..executor import ArchiveMade, Outcome
 from ..kinds import KINDS, Refused, Settlement, recovery
 from ..model import Job, Progress, Stats
 from ..model.client import split_host_key
+from ..planning import THE_JOBS, limit_of
 from ..sealing import fingerprint
 from ..secret import Secret
 from ..store import Shelf, Store
@@ -157,16 +158,25 @@ class EngineControl:
 
 def judge(assigned: Assigned, outcome: Outcome) -> Settlement:
     """What an outcome means, by the job's kind; a judgement that breaks is a failure, never a success."""
-    kind = assigned.work.job.kind
+    job = assigned.work.job
+    kind = job.kind
     try:
         if assigned.lost is not None:
             return recovery.settle(assigned.work, outcome, assigned.lost)
-        return KINDS[kind].settle(assigned.work, outcome, assigned.kept)
+        return _explained(job, KINDS[kind].settle(assigned.work, outcome, assigned.kept))
     except Refused as refused:
         return Settlement(error=refused.error, warnings=outcome.warnings)
     except Exception as error:
         logger.exception("what became of job %s could not be judged", assigned.id)
         return Settlement(error=JobError(ErrorCode.INTERNAL, f"the outcome of the {kind} could not be judged: {error}"))
+
+
+def _explained(job: Job, settlement: Settlement) -> Settlement:
+    """With the limit that a job ran into, and how it is changed. Not every step that took too long took the job's."""
+    error = settlement.error
+    if error is None or error.code is not ErrorCode.TIMEOUT or THE_JOBS not in error.message:
+        return settlement
+    return evolve(settlement, error=evolve(error, message=f"{error.message} {limit_of(job)}"))
 
 
 def estimate(progress: Progress, assigned: Assigned) -> Progress:

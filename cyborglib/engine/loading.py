@@ -26,7 +26,7 @@ class Loading:
     ) -> None:
         jobs = [claim.job for claim in claims]
         self.settings = settings
-        self._archives = store.archives
+        self._archives, self._jobs = store.archives, store.jobs
         self._state_dir = state_dir
         self._role = role
         self._clients = Few(store.clients, (one for job in jobs for one in (job.client, job.hypervisor)))
@@ -54,6 +54,7 @@ class Loading:
             previous=previous,
             previous_bytes=self._bytes(previous),
             recorded=tuple(archives.find(vault=job.vault)) if job.kind is JobKind.CATALOG else (),
+            jobs=self._jobs.many,
             state_dir=self._state_dir,
             role=self._role,
         )

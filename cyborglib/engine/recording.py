@@ -11,6 +11,7 @@ from attrs import evolve
 from ..errors import ErrorCode
 from ..events import (
     ArchiveConfirmed,
+    ArchiveForeign,
     Event,
     JobCanceled,
     JobFailed,
@@ -71,11 +72,13 @@ def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> li
         if written:
             store.jobs.output(_id(work.job), written, work.fence)
         _observe(store, work, settlement)
+        met = store.archives.meet(settlement.foreign)
     named = {archive.id: archive.name for archive in work.recorded}
     return [
         *began,
         *(JobOutput(job=work.job, line=line) for line in lines),
         *(ArchiveConfirmed(job=work.job, archive=named[archive]) for archive in settlement.confirmed),
+        *(ArchiveForeign(job=work.job, archive=one.name, reason=one.doubtful) for one in met),
         *settlement.events,
         *told(changed),
     ]
@@ -101,12 +104,9 @@ def _observe(store: Store, work: Work, settlement: Settlement) -> None:
         store.repositories.observe(work.repository.id, **settlement.repository)
     if settlement.vault and work.vault is not None and work.vault.id is not None:
         store.vaults.observe(work.vault.id, **settlement.vault)
-    for archive in settlement.confirmed:
-        store.archives.observe(archive, confirmed_at=work.now)
-    for archive in settlement.missing:
-        store.archives.observe(archive, missing_at=work.now)
-    for archive in settlement.found:
-        store.archives.observe(archive, missing_at=None)
+    store.archives.note(settlement.confirmed, confirmed_at=work.now)
+    store.archives.note(settlement.missing, missing_at=work.now)
+    store.archives.note(settlement.found, missing_at=None)
 
 
 def _failed(store: Store, work: Work, ending: Ending) -> list[Job]:

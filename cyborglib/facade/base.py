@@ -20,6 +20,7 @@ from ..engine.recording import told
 from ..errors import Invalid, StoreError
 from ..events import E, Events, JobQueued
 from ..executor import Executor
+from ..expiring import Expiring
 from ..model import Archive, Client, Job, Policy, Repository, Schedule, Settings, Variables, Vault
 from ..store import Queued, ReadOnly, ReadShelf, Shelf, Store
 from ..timetable import Timetable
@@ -53,6 +54,7 @@ class Base:
             bind, key=key, environment=os.environ, clock=self._clock, migrate=migrate, check_policy=self._checked
         )
         self._timetable = Timetable(self._store, self._clock)
+        self._expiring = Expiring(self._store)
         self._engine = Engine(
             self._store,
             self._events,

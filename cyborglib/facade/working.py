@@ -18,11 +18,15 @@ class Working(Base):
     """All but `tick`, `stop` and `output` take their time, and cannot be called by a listener."""
 
     def tick(self, now: datetime | None = None) -> list[Job]:
-        """Queue what is due by now; gives the new backup jobs. A host with its own scheduler calls this."""
+        """Queue what is due by now; gives the new backup jobs. A host with its own scheduler calls this.
+
+        Once a minute it also takes away old output and old jobs (the settings `keep_output`, `keep_jobs`).
+        """
         at = as_utc(now) or self._clock()
         new: list[Job] = []
         for policy in self._timetable.waiting(at):
             new += self._queued(partial(self._timetable.launch, policy, at)).new
+        self._expiring.step(self._clock())
         return launching.of_kind(new, JobKind.BACKUP)
 
     def work(self) -> None:

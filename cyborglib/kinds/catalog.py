@@ -19,6 +19,7 @@ from ..model import Archive
 from ..secret import Secret
 from .controller import explained, listing
 from .exported import key_digest
+from .foreign import Listed, entries, seen, strangers
 from .hosts import become_secrets, borg_variables, client_host, unpinned
 from .rekeying import digest, passphrases, taken, told
 from .work import Assignment, Refused, Settlement, Work
@@ -79,30 +80,35 @@ def _settled(work: Work, outcome: Outcome) -> Settlement:
         return Settlement(error=explained(work, outcome.error), warnings=outcome.warnings)
     if changed := _changed(work, outcome.facts):
         return _suspect(work, changed)
-    listed = outcome.facts.get("archives")
-    if not isinstance(listed, list | tuple) or not all(isinstance(entry, Mapping) for entry in listed):
-        raise Refused(ErrorCode.UNPARSABLE, "the listing of the vault cannot be read; nothing was changed by it")
-    found = {str(entry.get("name")): str(entry.get("id")) for entry in listed}
-    return _compared(work, found, outcome.warnings)
+    return _compared(work, entries(outcome.facts), outcome)
 
 
-def _compared(work: Work, found: Mapping[str, str], warnings: tuple[str, ...]) -> Settlement:
-    """What the ids of the archives that were found, by their names, mean for those that we recorded."""
-    vault = work.vault
+def _compared(work: Work, listed: Sequence[Listed], outcome: Outcome) -> Settlement:
+    """What the archives that were found mean for those that are recorded, ours and others'."""
+    vault, warnings = work.vault, outcome.warnings
     assert vault is not None
-    there = [archive for archive in work.recorded if found.get(archive.name) == archive.borg_id]
-    gone = [archive for archive in work.recorded if found.get(archive.name) != archive.borg_id]
-    # A person looked after those were missed, and lets the vault go on: told again, but no alarm any more.
+    found = {one.name: one.borg_id for one in listed}
+    # What was pruned may be there still, or not; it counts for nothing any more.
+    ours = [archive for archive in work.recorded if not archive.foreign and archive.pruned_at is None]
+    there = [archive for archive in ours if found.get(archive.name) == archive.borg_id]
+    gone = [archive for archive in ours if found.get(archive.name) != archive.borg_id]
+    others = strangers(work, listed)
+    # A person looked after those were missed, and lets the vault go on: told again, but no alarm any more; unless
+    # something else has just taken the place of one.
     accepted = [] if vault.suspect else [archive for archive in gone if archive.missing_at is not None]
+    accepted = [archive for archive in accepted if archive not in others.replaced]
     news = [archive for archive in gone if archive not in accepted]
+    news += [archive for archive in others.replaced if archive not in news]
     if accepted:
         warnings += (f"still not in {vault.location}, as a listing told before: {_names(accepted)}",)
+    left, back = seen([archive for archive in work.recorded if archive.foreign], found)
     return evolve(
         _missed(work, news),
-        warnings=warnings,
+        warnings=(*warnings, *others.warnings),
         confirmed=_ids(archive for archive in there if archive.confirmed_at is None),
-        missing=_ids(archive for archive in news if archive.missing_at is None),
-        found=_ids(archive for archive in there if archive.missing_at is not None),
+        missing=(*_ids(archive for archive in gone if archive.missing_at is None), *left),
+        found=(*_ids(archive for archive in there if archive.missing_at is not None), *back),
+        foreign=others.new,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -14,6 +14,10 @@ from ..executor import ArchiveMade, HostRun, Outcome
 from ..model import Archive, Client, Job, Policy, Repository, Settings, Vault
 from ..planning import accessible
 from ..secret import Secret
+
+
+def _no_jobs(_ids: Collection[int]) -> Sequence[Job]:
+    return ()
 
 
 class Role(Protocol):
@@ -45,8 +49,10 @@ class Work:
     previous: Archive | None = None
     #: Bytes of all that the backup before made.
     previous_bytes: int = 0
-    #: All archives that successful jobs recorded in the vault.
+    #: All archives that are recorded in the vault, foreign ones too.
     recorded: tuple[Archive, ...] = ()
+    #: Gives those jobs of some ids that there are, as they stand.
+    jobs: Callable[[Collection[int]], Sequence[Job]] = _no_jobs
     #: Where the controller keeps Borg's caches, a folder for each vault.
     state_dir: str = ""
     #: See `Role`.
@@ -120,6 +126,8 @@ class Settlement:
     #: Ids of archives that it now looked for and did not find, and of those that were missing and are there again.
     missing: tuple[int, ...] = ()
     found: tuple[int, ...] = ()
+    #: Archives of others that it now saw for the first time.
+    foreign: tuple[Archive, ...] = ()
     #: What to tell besides the job's own end.
     events: tuple[Event, ...] = ()
 

@@ -129,6 +129,8 @@ class Vault:
     controller_key: Secret | None = observed(None, sealed=True, converter=as_secret)
     ready: bool = observed(False)
     suspect: str = observed("")
+    #: Which file system of its host it lies on, where that is known: vaults with the same one are full together.
+    filesystem: str = observed("")
     created_at: datetime | None = observed(converter=as_utc)
     prepared_at: datetime | None = observed(converter=as_utc)
     #: When the library changed the passphrase: a recovery kit from before has the old one.

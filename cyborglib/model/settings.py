@@ -10,11 +10,19 @@ from attrs import field, frozen
 from ..errors import Invalid
 from .fields import check_account, maybe_empty, one_of, shown, truth, whole_number
 
+_DAY = 24 * 3600
+#: Seconds that any job may take at most.
+_LONGEST = 366 * _DAY
+
 
 def _delays(values: Iterable[int]) -> tuple[int, ...]:
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise Invalid(f"retry_delays must be a list of seconds, like (10, 60), not {shown(values)}")
     return tuple(values)
+
+
+def _seconds(name: str, default: int) -> Any:
+    return field(default=default, validator=whole_number(name, least=1, most=_LONGEST))
 
 
 @frozen(kw_only=True)
@@ -40,6 +48,26 @@ class Settings:
     lock_wait: int = field(default=600, validator=whole_number("lock_wait", most=86400))
     #: Seconds after which an engine that gave no sign of life has lost its jobs.
     lease: int = field(default=60, validator=whole_number("lease", least=5, most=3600))
+    #: Seconds that a job may take, by its kind: preparations of every sort, and so on. A backup's are its policy's.
+    prepare_timeout: int = _seconds("prepare_timeout", 3600)
+    catalog_timeout: int = _seconds("catalog_timeout", 3600)
+    prune_timeout: int = _seconds("prune_timeout", 6 * 3600)
+    compact_timeout: int = _seconds("compact_timeout", _DAY)
+    check_timeout: int = _seconds("check_timeout", 7 * _DAY)
+    restore_timeout: int = _seconds("restore_timeout", 7 * _DAY)
+    drill_timeout: int = _seconds("drill_timeout", _DAY)
+    #: Per cent of a file system: with less of it free where vaults lie, `SpaceLow` is told. 0: never.
+    min_free: int = field(default=10, validator=whole_number("min_free", most=99))
+    #: Bytes of a managed host's file system that clients leave for prune and compact; a twentieth of it at most.
+    reserve: int = field(default=5_000_000_000, validator=whole_number("reserve"))
+    #: Per cent of what is free where a vault is prepared on a managed host, that it may take on top of what it has,
+    #: unless its repository says a `quota`. 0: no quota.
+    quota_share: int = field(default=50, validator=whole_number("quota_share", most=100))
+    #: Days that the output of an ended job is kept, and how many lines of one job at most: the first and the last.
+    keep_output: int = field(default=90, validator=whole_number("keep_output", least=1, most=36500))
+    output_lines: int = field(default=10_000, validator=whole_number("output_lines", least=100, most=10**7))
+    #: Days that an ended job is kept, unless it made an archive that is still known, or an unfinished job needs it.
+    keep_jobs: int = field(default=365, validator=whole_number("keep_jobs", least=1, most=36500))
     #: Seconds before the first and the second try again; later ones wait as long as the last.
     retry_delays: tuple[int, ...] = field(default=(10, 60), converter=_delays)
 

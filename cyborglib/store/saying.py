@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from ..errors import InvalidTransition, NotFound
+from ..model import Settings
 from . import schema
 from .titles import title
 
@@ -21,14 +22,33 @@ def say(connection: Connection, job: int, lines: Sequence[str], fence: int | Non
         raise InvalidTransition(f"job {job} was taken over by another engine: what this one heard is not kept")
     last = connection.scalar(select(func.max(table.c.n)).where(table.c.job == job)) or 0
     rows = [{"job": job, "n": last + n, "line": line} for n, line in enumerate(lines, 1)]
-    if rows:
-        connection.execute(insert(table), rows)
+    if not rows:
+        return
+    connection.execute(insert(table), rows)
+    last += len(rows)
+    most = _most_lines(connection)
+    if last > most:
+        first = most // 2
+        middle = table.c.job == job, table.c.n > first, table.c.n <= last - (most - first)
+        connection.execute(delete(table).where(*middle))
+
+
+def _most_lines(connection: Connection) -> int:
+    """How many lines of a job are kept, by the settings: the first half and the last."""
+    most = connection.scalar(select(schema.settings.c.output_lines))
+    return most if most is not None else Settings().output_lines
 
 
 def said(connection: Connection, job: int) -> list[str]:
-    """The lines of a job. Raises `NotFound`."""
+    """The lines of a job, and in the place of those that were too many how many they were. Raises `NotFound`."""
     table, jobs = schema.output.c, schema.jobs.c
-    lines = list(connection.scalars(select(table.line).where(table.job == job).order_by(table.n)))
+    lines: list[str] = []
+    before = 0
+    for n, line in connection.execute(select(table.n, table.line).where(table.job == job).order_by(table.n)):
+        if n > before + 1:
+            lines.append(f"… {n - before - 1} lines are left out here (the setting output_lines) …")
+        lines.append(line)
+        before = n
     if not lines and connection.scalar(select(jobs.id).where(jobs.id == job)) is None:
         raise NotFound(f"there is no job with the id {job}")
     return lines

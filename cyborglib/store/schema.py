@@ -209,6 +209,7 @@ vaults = _table(
     Column("controller_key", _sealed_secret()),
     _must("ready", Boolean),
     _must("suspect", Said),
+    _must("filesystem", Plain),
     Column("created_at", UTCDateTime),
     Column("prepared_at", UTCDateTime),
     Column("rekeyed_at", UTCDateTime),
@@ -314,6 +315,19 @@ output = Table(
     _must("line", Said),
 )
 
+#: What is full, by the key of those that write there: jobs that hold the key wait, but for those that make room.
+pauses = Table(
+    "cyborg_pauses",
+    metadata,
+    Column("key", Plain, primary_key=True),
+    _must("code", String(32)),
+    _must("reason", Said),
+    _must("since", UTCDateTime),
+    _must("tries", Whole),
+    _must("look_at", UTCDateTime),
+    _must("filesystem", Plain),
+)
+
 settings = Table(
     "cyborg_settings",
     metadata,
@@ -327,6 +341,19 @@ settings = Table(
     _must("connect_timeout", Whole),
     _must("lock_wait", Whole),
     _must("lease", Whole),
+    _must("prepare_timeout", Whole),
+    _must("catalog_timeout", Whole),
+    _must("prune_timeout", Whole),
+    _must("compact_timeout", Whole),
+    _must("check_timeout", Whole),
+    _must("restore_timeout", Whole),
+    _must("drill_timeout", Whole),
+    _must("min_free", Whole),
+    _must("reserve", Whole),
+    _must("quota_share", Whole),
+    _must("keep_output", Whole),
+    _must("output_lines", Whole),
+    _must("keep_jobs", Whole),
     _must("retry_delays", _texts()),
 )
 
@@ -395,5 +422,7 @@ _index("ix_cyborg_jobs_status", jobs.c.status, jobs.c.id)
 _index("ix_cyborg_jobs_policy", jobs.c.policy, jobs.c.client, jobs.c.id)
 _index("ix_cyborg_jobs_client", jobs.c.client, jobs.c.id)
 _index("ix_cyborg_jobs_vault", jobs.c.vault, jobs.c.id)
+# What ended long ago, oldest first.
+_index("ix_cyborg_jobs_ended", jobs.c.ended_at, jobs.c.id, where="ended_at IS NOT NULL")
 _index("ix_cyborg_job_after_needs", job_after.c.needs)
 _index("ix_cyborg_holds_key", holds.c.key)

@@ -26,6 +26,7 @@ from ..errors import Invalid
 from ..model import Archive, Client, Policy, Repository, Schedule, Vault
 from ..secret import Secret
 from . import schema
+from .mapped import fields_of
 from .reading import pages
 from .shelf import Shelf
 
@@ -253,6 +254,31 @@ class ArchiveShelf(Shelf[Archive]):
             value = evolve(self._kept(connection, id), **fields)
             self._update(connection, id, {name: getattr(value, name) for name in fields})
             return self.get(id)
+
+    def note(self, ids: Sequence[int], **fields: Any) -> None:
+        """Write the same plain fields of many archives; of those that are there."""
+        row = self._mapped.row(fields)
+        with self._database.transaction() as connection:
+            for page in pages(ids):
+                connection.execute(update(self._table).where(self._table.c.id.in_(page)).values(row))
+
+    def meet(self, strangers: Sequence[Archive]) -> list[Archive]:
+        """Record archives that were found in one vault, but for those whose id is known there; gives the new ones."""
+        if not strangers:
+            return []
+        table = self._table.c
+        with self._database.transaction() as connection:
+            known: set[str] = set()
+            for page in pages([archive.borg_id for archive in strangers]):
+                same = select(table.borg_id).where(table.vault == strangers[0].vault, table.borg_id.in_(page))
+                known.update(connection.scalars(same))
+            new = [archive for archive in strangers if archive.borg_id not in known]
+            rows = [self._mapped.row(fields_of(archive)) for archive in new]
+            for row in rows:
+                del row["id"]
+            if rows:
+                connection.execute(insert(self._table), rows)
+        return new
 
 
 def _changed(value: Any, old: Any, *names: str) -> bool:

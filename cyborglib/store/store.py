@@ -17,6 +17,7 @@ from ..newkey import new_key, place_of
 from ..sealing import Sealer
 from . import schema
 from .database import Database
+from .expiry import Expiry
 from .invitations import Invitations
 from .jobs import JobShelf
 from .mapped import ARCHIVES, CLIENTS, POLICIES, REPOSITORIES, SCHEDULES, SETTINGS, VAULTS, fields_of
@@ -68,6 +69,7 @@ class Store:
         self.archives = ArchiveShelf(self._database, ARCHIVES)
         self.jobs = JobShelf(self._database)
         self.invitations = Invitations(self._database)
+        self.expiry = Expiry(self._database)
 
     def close(self) -> None:
         """Give back the connections; a host's own Engine stays as it is."""

@@ -38,7 +38,18 @@ class ActionModule(Rekeying, BorgAction):
                 )
         reply = self.call("", borg_argv.archives(lock_wait=args["lock_wait"]), limits=limits)
         facts.update(borg_answers.listed(self.out("", reply), args["repository"], args["repository_id"]))
+        facts["archives"] = self._nameable(facts["archives"], warnings)
         return {"facts": facts, "warnings": warnings, "result": dict(facts)}
+
+    def _nameable(self, archives, warnings):
+        """The archives whose names can be shown and asked for. Others are nobody's here, and told of."""
+        odd = [ascii(entry["name"])[:60] for entry in archives if not borg_argv.nameable(entry["name"])]
+        if odd:
+            warnings.append(
+                "In %s are %d archives whose names cannot be shown (%s); they are left out. `borg rename` gives them "
+                "other names." % (self.args["repository"], len(odd), ", ".join(odd[:3]))
+            )
+        return [entry for entry in archives if borg_argv.nameable(entry["name"])]
 
     def _rekeyed(self, warnings):
         """True if the vault has its next passphrase now, which is used from here on."""

@@ -39,7 +39,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 archives:
-  description: Each archive's name, id and time (UTC).
+  description: Name, id and time (UTC) of each archive whose name can be shown; a warning tells of others.
   returned: success
   type: list
   elements: dict

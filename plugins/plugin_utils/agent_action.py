@@ -221,8 +221,8 @@ class AgentAction(Exchanging):
         if result.get("lost") or result.get("canceled"):
             raise Failure(
                 "timeout",
-                "The command was not done within its time, and nobody was left on the host to end it (its supervisor "
-                "was killed there). It was ended now.",
+                "The command was not done within the time that the job has, and nobody was left on the host to end it "
+                "(its supervisor was killed there). It was ended now.",
             )
         return self._checked(reply)
 

@@ -25,6 +25,8 @@ CHECKPOINT = 1800
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 #: No braces: Borg would put something in their place.
 _ARCHIVE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+@-]{0,250}")
+#: Characters of the name of an archive that somebody else made.
+LONGEST = 300
 #: What a stream is called in its archive: what every shell, file system and person can take.
 _STREAM = re.compile(r"[A-Za-z0-9@][A-Za-z0-9@._+-]*(/[A-Za-z0-9@][A-Za-z0-9@._+-]*)*")
 _COMPRESSION = re.compile(r"(auto,)?(none|lz4|zstd(,\d{1,2})?|zlib(,\d)?|lzma(,\d)?)")
@@ -47,6 +49,26 @@ def archive(name):
             % name
         )
     return "::" + name
+
+
+def nameable(name):
+    """True for an archive's name that can be shown and asked for: Borg itself takes any text without a slash."""
+    return isinstance(name, str) and 0 < len(name) <= LONGEST and name.isprintable() and "/" not in name
+
+
+def existing(name):
+    """An archive that is there: anybody may have made it, with letters that mean something to Borg."""
+    if not nameable(name):
+        raise BadArgument(
+            "%r cannot be asked for as an archive: a name holds up to %d letters that can be printed, and no slash"
+            % (name, LONGEST)
+        )
+    return "::" + _literal(name)
+
+
+def _literal(name):
+    # Braces would be placeholders.
+    return name.replace("{", "{{").replace("}", "}}")
 
 
 def exclude(value):
@@ -131,7 +153,8 @@ def archives(*, lock_wait, name=None):
     """`borg list` of all archives, or of those of one name. Needs no cache."""
     argv = [*common("list", lock_wait), "--json"]
     if name is not None:
-        argv += ["--glob-archives", archive(name)[2:]]
+        # Letters that would stand for others become a set of one.
+        argv += ["--glob-archives", re.sub(r"([*?[])", r"[\1]", existing(name)[2:])]
     return argv
 
 
@@ -177,7 +200,7 @@ A_LINE = "sh -c " + shlex.quote('IFS= read -r line && printf "%s\\n" "$line"')
 
 def holds(name, path, *, lock_wait):
     """`borg list` of what an archive holds at a path."""
-    return [*common("list", lock_wait), "--format", "{type}{NL}", "--", archive(name), "pp:" + path]
+    return [*common("list", lock_wait), "--format", "{type}{NL}", "--", existing(name), "pp:" + path]
 
 
 def extract(name, paths, *, lock_wait, dry_run=False, numeric_ids=False):
@@ -186,23 +209,23 @@ def extract(name, paths, *, lock_wait, dry_run=False, numeric_ids=False):
     # What is nothing but zeros becomes a hole: else a disk image that was sparse may not fit any more.
     argv += ["--dry-run", "--list"] if dry_run else ["--progress", "--sparse"]
     argv += ["--numeric-ids"] if numeric_ids else []
-    return [*argv, "--", archive(name), *("pp:" + inside(path) for path in paths)]
+    return [*argv, "--", existing(name), *("pp:" + inside(path) for path in paths)]
 
 
 def contents(name, *, lock_wait):
     """`borg list` of what is in an archive: a JSON object a line, with type, path and size."""
-    return [*common("list", lock_wait), "--json-lines", "--", archive(name)]
+    return [*common("list", lock_wait), "--json-lines", "--", existing(name)]
 
 
 def extract_stream(name, file, *, lock_wait):
     """`borg extract` of one file to the standard output."""
-    return [*common("extract", lock_wait), "--stdout", "--", archive(name), "pp:" + inside(file)]
+    return [*common("extract", lock_wait), "--stdout", "--", existing(name), "pp:" + inside(file)]
 
 
 def owners(name, paths, *, lock_wait):
     """`borg list` of whose each entry is: uid, gid, account, group, path, with tabs between them and NUL at the end."""
     form = "{uid}{TAB}{gid}{TAB}{user}{TAB}{group}{TAB}{bpath}{NUL}"
-    argv = [*common("list", lock_wait), "--format", form, "--", archive(name)]
+    argv = [*common("list", lock_wait), "--format", form, "--", existing(name)]
     return [*argv, *("pp:" + inside(path) for path in paths)]
 
 

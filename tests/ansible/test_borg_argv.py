@@ -10,6 +10,8 @@ from ansible_collections.cyborg.backup.plugins.plugin_utils.borg_argv import Bad
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.borg_itself import ask_borg
+
 
 def test_a_whole_backup() -> None:
     argv, options_at = borg_argv.create(
@@ -44,6 +46,42 @@ def test_excludes_that_are_none(value: object) -> None:
 def test_names_that_are_none(name: object) -> None:
     with pytest.raises(BadArgument):
         borg_argv.archive(name)
+
+
+ODD = [
+    "by hand 1", "{now}", "a{{b}}", "[ab]*?", "[!a]", "a::b", "::", "-x", "ä\u20ac", "a\\b", "x" * 300, "sh:x", "re:.*",
+]  # fmt: skip
+
+PARSED = """
+import json, re, sys
+from borg.helpers import GlobSpec, Location
+from borg.shellpattern import translate
+found = []
+for name, option in json.load(sys.stdin):
+    sys_env = __import__("os").environ
+    sys_env["BORG_REPO"] = "ssh://borg@nas/srv/borg/web1"
+    pattern = re.compile(translate(GlobSpec(option), match_end=r"\\Z"))
+    others = ["a", "b", "ab", "x", "", "now", name + "x", "x" + name]
+    found.append([Location(name).archive, bool(pattern.match(option_name)) if (option_name := Location(name).archive)
+                  else None, [other for other in others if pattern.match(other)]])
+json.dump(found, sys.stdout)
+"""
+
+
+def test_archives_of_others_are_asked_for_by_any_name() -> None:
+    asked = []
+    for name in ODD:
+        argv = borg_argv.archives(lock_wait=1, name=name)
+        asked.append([borg_argv.contents(name, lock_wait=1)[-1], argv[argv.index("--glob-archives") + 1]])
+    # Borg itself finds that one, and no other.
+    assert ask_borg(PARSED, asked) == [[name, True, []] for name in ODD]
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a\nb", "\x00", "\ud800", "\x1b[2J", "x" * 301, None, 7])
+def test_names_that_nobody_can_ask_for(name: object) -> None:
+    assert not borg_argv.nameable(name)
+    with pytest.raises(BadArgument):
+        borg_argv.existing(name)
 
 
 @pytest.mark.parametrize(

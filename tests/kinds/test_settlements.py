@@ -401,8 +401,7 @@ def listed(*archives, **more):
 
 
 def test_what_the_controller_sees_is_confirmed_once():
-    foreign = made("not-ours")
-    settlement = settle("catalog", listed(RECORDED, CONFIRMED, foreign, borg_id=ID), recorded=(RECORDED, CONFIRMED))
+    settlement = settle("catalog", listed(RECORDED, CONFIRMED, borg_id=ID), recorded=(RECORDED, CONFIRMED))
     assert settlement == Settlement(confirmed=(8,))
 
 

@@ -108,6 +108,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_cyborg_jobs_client", "cyborg_jobs", ["client", "id"], unique=False)
     op.create_index(
+        "ix_cyborg_jobs_ended",
+        "cyborg_jobs",
+        ["ended_at", "id"],
+        unique=False,
+        sqlite_where=sa.text("ended_at IS NOT NULL"),
+        postgresql_where=sa.text("ended_at IS NOT NULL"),
+    )
+    op.create_index(
         "ix_cyborg_jobs_later",
         "cyborg_jobs",
         ["not_before"],
@@ -223,6 +231,17 @@ def upgrade() -> None:
         "uq_cyborg_schedules_name_lower", "cyborg_schedules", [sa.literal_column("lower(name)")], unique=True
     )
     op.create_table(
+        "cyborg_pauses",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("code", sa.String(length=32), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tries", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("look_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("filesystem", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_cyborg_pauses")),
+    )
+    op.create_table(
         "cyborg_settings",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("prepare", sa.Boolean(), nullable=False),
@@ -234,6 +253,19 @@ def upgrade() -> None:
         sa.Column("connect_timeout", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("lock_wait", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("lease", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("prepare_timeout", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("catalog_timeout", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("prune_timeout", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("compact_timeout", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("check_timeout", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("restore_timeout", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("drill_timeout", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("min_free", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("reserve", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("quota_share", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("keep_output", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("output_lines", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("keep_jobs", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("retry_delays", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cyborg_settings")),
     )
@@ -320,6 +352,7 @@ def upgrade() -> None:
         sa.Column("controller_key", sa.Text(), nullable=True),
         sa.Column("ready", sa.Boolean(), nullable=False),
         sa.Column("suspect", sa.Text(), nullable=False),
+        sa.Column("filesystem", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("prepared_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("rekeyed_at", sa.DateTime(timezone=True), nullable=True),
