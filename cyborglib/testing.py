@@ -48,8 +48,8 @@ class FakeExecutor:
     `seconds` is how long each job takes; meanwhile it can be canceled. `says` gives what a job tells while it
     is at work: a text is a line of its output, a `Progress` its progress. A job taken over from an engine
     that is gone (`HostRun.recover`) is answered like any other, as if its Borg had gone on. An `Outcome` with the error
-    `lost` and `gone=True` is one of whose job the host knows nothing any more: it is looked for in `vaults`. Such is one
-    whose run was broken, too, once it is asked for.
+    `lost` and `gone=True` is one of whose job the host knows nothing any more: it is looked for in `vaults`. So is
+    one whose run was broken, once it is asked for.
 
     To look at afterwards: `runs` are the runs that were handed over, in order; `vaults` has, for each vault's
     id, the Borg ids of its archives by their names. Take one away, and it has vanished.

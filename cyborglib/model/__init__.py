@@ -4,7 +4,7 @@ from .archive import Archive
 from .client import Client
 from .clientvars import ClientVariables
 from .hostvars import HOST_VARIABLES
-from .job import ACTIVE, FINISHED, Job, JobKind, JobStatus, Progress, Stats
+from .job import ACTIVE, FINISHED, STEPS, Job, JobKind, JobStatus, Progress, Stats
 from .location import Location
 from .policy import Policy, Retention
 from .repository import Repository, Vault
@@ -16,6 +16,7 @@ __all__ = [
     "ACTIVE",
     "FINISHED",
     "HOST_VARIABLES",
+    "STEPS",
     "Archive",
     "Client",
     "ClientVariables",

@@ -327,7 +327,7 @@ class BorgAction(AgentAction):
             user_site=not self.local,
         )
         # Also an empty one: without any, Borg would ask for it, and nobody is there.
-        request = {"env": env, "secrets": {"BORG_PASSPHRASE_FD": passphrase}}
+        request = {"env": env, "secrets": {"BORG_PASSPHRASE_FD": passphrase}, "locks": self._locks(env, remote)}
         if remote:
             env["BORG_RSH"] = borg_argv.remote_shell(
                 key="{job}/ssh_key" if key_text else args["ssh_key"],
@@ -336,6 +336,13 @@ class BorgAction(AgentAction):
             )
             request.update(files=files, files_secret=bool(key_text), templates=["BORG_RSH"])
         return request
+
+    def _locks(self, env, remote):
+        """Where a Borg that was killed on this host leaves a lock: in its cache, and in a vault on this host."""
+        found = [] if remote else [self.args["repository"]]
+        if self.args["repository_id"]:
+            found.append("%s/.cache/borg/%s" % (env.get("BORG_BASE_DIR", "~"), self.args["repository_id"]))
+        return found
 
     def _spare(self):
         """True if there is another passphrase, which was not used yet."""

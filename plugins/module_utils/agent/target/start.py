@@ -7,6 +7,7 @@ import os
 import sys
 import time
 
+from .borg_locks import clear_locks
 from .checking import check
 from .follow import follow
 from .forget import let_go
@@ -96,6 +97,7 @@ def begin(request, root, path):
             # It ran and was acknowledged between our two looks; or somebody found that it was not here, and barred it.
             raise already_forgotten()
         fcntl.flock(root, fcntl.LOCK_UN)
+        clear_locks(request)
         return job, launch(request, job, lock)
     except BaseException:
         undo(root, name, job, new_cwd)
