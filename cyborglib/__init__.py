@@ -27,7 +27,10 @@ from .errors import (
 )
 from .events import (
     ArchiveConfirmed,
+    ArchiveDoubtful,
     ArchiveForeign,
+    ArchivesPruned,
+    ClockDoubtful,
     Event,
     HostKeyAccepted,
     JobCanceled,
@@ -41,6 +44,7 @@ from .events import (
     JobStarted,
     JobSucceeded,
     KitOutdated,
+    PruneHeld,
     VaultRekeyed,
     VaultSuspected,
 )
@@ -61,6 +65,7 @@ from .model import (
     Variables,
     Vault,
 )
+from .retention import Verdict
 from .secret import Secret
 from .version import __version__
 
@@ -72,8 +77,11 @@ __all__ = [
     "AlreadyExists",
     "Archive",
     "ArchiveConfirmed",
+    "ArchiveDoubtful",
     "ArchiveForeign",
+    "ArchivesPruned",
     "Client",
+    "ClockDoubtful",
     "Control",
     "Cyborg",
     "CyborgError",
@@ -109,6 +117,7 @@ __all__ = [
     "Outcome",
     "Policy",
     "Progress",
+    "PruneHeld",
     "Repository",
     "Retention",
     "Run",
@@ -126,6 +135,7 @@ __all__ = [
     "Vault",
     "VaultRekeyed",
     "VaultSuspected",
+    "Verdict",
     "WrongKey",
     "__version__",
     "console",

@@ -8,7 +8,10 @@ from datetime import timedelta
 
 from .events import (
     ArchiveConfirmed,
+    ArchiveDoubtful,
     ArchiveForeign,
+    ArchivesPruned,
+    ClockDoubtful,
     Event,
     HostKeyAccepted,
     JobCanceled,
@@ -21,6 +24,7 @@ from .events import (
     JobStarted,
     JobSucceeded,
     KitOutdated,
+    PruneHeld,
     VaultRekeyed,
     VaultSuspected,
 )
@@ -85,6 +89,14 @@ def describe(event: Event) -> str | None:
             return f"SUSPECT  vault {event.vault}: {_plain(event.reason)}"
         case VaultRekeyed():
             return f"vault {event.vault} has another passphrase now"
+        case ArchivesPruned():
+            return f"  pruned: {_plain(', '.join(event.archives))}"
+        case PruneHeld():
+            return f"HELD     prune of vault {event.vault}: {_plain(event.reason)}"
+        case ArchiveDoubtful():
+            return f"DOUBTFUL {_plain(event.archive)}: {_plain(event.reason)}"
+        case ClockDoubtful():
+            return f"CLOCK    {_plain(event.reason)}"
         case KitOutdated():
             return f"note: {event.reason}"
         case _:

@@ -134,6 +134,38 @@ class VaultRekeyed(Event):
 
 
 @frozen(kw_only=True)
+class ArchivesPruned(JobEvent):
+    """Archives that a policy's retention did not keep were deleted, and are not in the vault any more."""
+
+    archives: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class PruneHeld(Event):
+    """Nothing is deleted, or no space freed, in a vault now; `reason` says why, and what to do."""
+
+    vault: int
+    reason: str
+    policy: int | None = None
+    client: int | None = None
+
+
+@frozen(kw_only=True)
+class ArchiveDoubtful(JobEvent):
+    """A backup may not be what it should be; older ones of its series are kept until `release(archive)`."""
+
+    archive: str
+    reason: str
+
+
+@frozen(kw_only=True)
+class ClockDoubtful(Event):
+    """The controller's clock may be wrong: nothing is deleted, and schedules go by the database's clock."""
+
+    reason: str
+
+
+@frozen(kw_only=True)
 class KitOutdated(Event):
     """No recovery kit was written since a vault changed: without one, losing this store loses the backups."""
 

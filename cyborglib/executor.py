@@ -166,6 +166,13 @@ class Control(Protocol):
     def keep(self, job: int, name: str, secret: Secret) -> None:
         """A secret that the job brought home (a vault's exported key), to be sealed at once."""
 
+    def deciding(self, job: int) -> bool:
+        """The job is about to do what cannot be undone: it deletes what its `HostRun` told it to, or compacts.
+
+        True once it is committed that it does so. False if it must not, as it has ended or is another engine's.
+        """
+        ...
+
     def pinned(self, job: int, key_of: str, host_key: str, accepted: bool) -> bool:
         """A first host key was found for a host: in the user's known_hosts, or (`accepted`) on the net.
 

@@ -81,6 +81,11 @@ def limit_of(job: Job) -> str:
     """In words, how long a job might take, and who changes that how: for one whose time was over."""
     if job.kind is JobKind.BACKUP:
         how = f"the policy's: give {job.policy_name} a longer `timeout` (policies.replace)"
+    elif job.kind is JobKind.CHECK:
+        how = (
+            "reckoned from what lies in the vault (5 MB a second), and at most the setting `check_timeout`: look at "
+            "the disk and the line of the vault, or make that longer"
+        )
     else:
         name = TIMEOUTS[job.kind]
         how = f"the setting `{name}`: cyborg.settings = attrs.evolve(cyborg.settings, {name}=…) makes it longer"
@@ -232,6 +237,59 @@ def catalog(
     return NewJob(job, (vault_key(vault, alone=False), *held))
 
 
+def prune(
+    repository: Repository,
+    vault: Vault,
+    policy: Policy,
+    client: Client,
+    settings: Settings,
+    *,
+    after: Sequence[int] = (),
+    launched_by: str = "call",
+) -> NewJob:
+    """Delete what a policy's retention does not keep of a client in a vault, which is held alone."""
+    job = Job(
+        kind=JobKind.PRUNE,
+        policy=policy.id,
+        policy_name=policy.name,
+        client=client.id,
+        client_name=client.hostname,
+        repository=repository.id,
+        repository_name=repository.name,
+        vault=vault.id,
+        launched_by=launched_by,
+        attempts=3,
+        timeout=settings.prune_timeout,
+    )
+    held = client_keys(client, settings) if vault.where.local else ()
+    return NewJob(job, (vault_key(vault, alone=True), *held), after)
+
+
+def compact(
+    repository: Repository,
+    vault: Vault,
+    client: Client | None,
+    settings: Settings,
+    *,
+    after: Sequence[int] = (),
+    launched_by: str = "call",
+) -> NewJob:
+    """Free the space of what was deleted in a vault, which is held alone."""
+    job = Job(
+        kind=JobKind.COMPACT,
+        client=client.id if client else None,
+        client_name=client.hostname if client else "",
+        repository=repository.id,
+        repository_name=repository.name,
+        vault=vault.id,
+        launched_by=launched_by,
+        attempts=3,
+        timeout=settings.compact_timeout,
+    )
+    held = client_keys(client, settings) if vault.where.local else ()
+    return NewJob(job, (vault_key(vault, alone=True), *held), after)
+
+
 def carried(archive: Archive, repository: Repository, vault: Vault, to: Client | None) -> bool:
     """True if the vault cannot be opened where the files are wanted (None: on the controller), nor be lent.
 
@@ -240,7 +298,11 @@ def carried(archive: Archive, repository: Repository, vault: Vault, to: Client |
     """
     if to is not None and to.id == archive.client:
         return False
-    return vault.where.local or (to is not None and not repository.managed and vault.id not in to.access)
+    if vault.where.local:
+        return True
+    # A key that does not lie in the vault cannot be exchanged there for another one afterwards.
+    lendable = repository.managed and vault.key_file is None
+    return to is not None and not lendable and vault.id not in to.access
 
 
 def inherited(policy: Policy, archive: Archive, to: Client | None) -> Variables:

@@ -38,6 +38,11 @@ def plan(
     """The job of a restore. Raises `Invalid` for what cannot be done as asked."""
     paths = as_texts(paths, "paths")
     found = find_archive(store, archive)
+    if found.pruned_at is not None:
+        raise Invalid(
+            f"{found.name} was pruned on {found.pruned_at:%Y-%m-%d %H:%M} UTC, as the retention did not keep it; "
+            "restore another archive. Until a compact the vault's host can bring its data back: docs/append-only.md"
+        )
     vault = store.vaults.get(found.vault)
     repository = store.repositories.get(vault.repository)
     target = _client(store, to) if to is not None else None

@@ -140,6 +140,10 @@ class FakeExecutor:
             control.keep(host.job, "key_export", Secret(f"BORG_KEY {_hex('vault', job.vault)}\nmade up"))
         if {"rekey_next_passphrase", "borg_next_passphrase"} & set(host.secrets):
             control.keep(host.job, "new_key_export", Secret(f"BORG_KEY {_hex('vault', job.vault)}\nmade up anew"))
+        deciding = job.kind in (JobKind.PRUNE, JobKind.COMPACT)
+        if deciding and not control.deciding(host.job):
+            control.ended(host.job, Outcome(error=JobError(ErrorCode.LOST, "it is not to be done any more")))
+            return
         with self._lock:
             answer = self._completed(job, host.variables, answer)
         control.ended(host.job, answer)
@@ -156,12 +160,24 @@ class FakeExecutor:
             }
             return evolve(outcome, facts=made | facts)
         if job.kind is JobKind.PREPARE_REPOSITORY:
-            made = {"public_key": self._key(f"vault {job.vault}"), "borg_id": _hex("vault", job.vault)}
+            made = {
+                "public_key": self._key(f"vault {job.vault}"),
+                "borg_id": _hex("vault", job.vault),
+                "encryption": str(variables.get("borg_encryption", "")),
+            }
             return evolve(outcome, facts=made | facts)
         vault = self.vaults[job.vault or 0]
+        if job.kind in (JobKind.PRUNE, JobKind.COMPACT):
+            gone = list(variables["upkeep_archives"])
+            for name in gone:
+                vault.pop(name, None)
+            listed = [{"name": name, "id": borg_id} for name, borg_id in vault.items()]
+            return evolve(outcome, facts={"archives": listed, "deleted": gone} | facts)
         if job.kind is JobKind.CATALOG:
             listed = [{"name": name, "id": borg_id} for name, borg_id in vault.items()]
             return evolve(outcome, facts={"archives": listed} | facts)
+        if job.kind is JobKind.CHECK:
+            return evolve(outcome, facts={"scope": job.options["part"], "whole": True} | facts)
         if job.kind is JobKind.BACKUP:
             if not outcome.archives:
                 stats = outcome.stats or Stats(
@@ -185,6 +201,9 @@ class FixedClock:
 
     Give it as `Cyborg(…, clock=…)`. Raises `Invalid` for a time without a zone.
     """
+
+    #: It is compared with no other clock: what is deleted goes by it.
+    made_up = True
 
     def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
         if now.tzinfo is None:

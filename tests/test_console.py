@@ -46,6 +46,10 @@ LINES = [
     (cy.ArchiveForeign(job=JOB, archive="etc+web1", reason="odd"), "  made by somebody else: etc+web1 (odd)"),
     (cy.VaultSuspected(vault=7, reason="an archive is gone"), "SUSPECT  vault 7: an archive is gone"),
     (cy.VaultRekeyed(vault=7), "vault 7 has another passphrase now"),
+    (cy.ArchivesPruned(job=JOB, archives=("a", "b")), "  pruned: a, b"),
+    (cy.PruneHeld(vault=7, reason="it is\nodd"), "HELD     prune of vault 7: it is odd"),
+    (cy.ArchiveDoubtful(job=JOB, archive="a", reason="it is small"), "DOUBTFUL a: it is small"),
+    (cy.ClockDoubtful(reason="It is ahead."), "CLOCK    It is ahead."),
     (cy.KitOutdated(reason="there is no kit"), "note: there is no kit"),
 ]
 #: Events that the console says nothing of; a new one stands here or in LINES.

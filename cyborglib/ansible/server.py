@@ -252,6 +252,8 @@ class Server:
             return {"ok": True, "secret": self._secret(work, message.get("name"))}
         elif do == "keep":
             self._keep(work, message.get("name"), message.get("secret"))
+        elif do == "deciding":
+            return {"ok": True, "committed": self._control.deciding(work.job)}
         elif do == "ended":
             outcome = as_outcome(message.get("outcome"), self._redactor.clean)
             committed = self._ledger.end(work.job, outcome)

@@ -122,6 +122,23 @@ class EngineControl:
         with self._outbox.committing():
             assigned.kept[name] = secret
 
+    def deciding(self, job: int) -> bool:
+        """Commit what the job is about to delete; from then on it counts as gone, whatever becomes of the job."""
+        assigned = self._member(job)
+        vault = assigned.work.vault
+        with self._outbox.committing(), self._store.transaction():
+            if not assigned.open or assigned.canceled or assigned.assignment is None or vault is None:
+                return False
+            if not self._store.jobs.is_worked(assigned.id, assigned.work.fence):
+                return False
+            now = self._clock()
+            for archive in assigned.assignment.deletes:
+                if self._store.archives.get(archive).pruned_at is None:
+                    self._store.archives.observe(archive, pruned_at=now)
+            assert vault.id is not None
+            self._store.vaults.observe(vault.id, unsettled_at=now)
+        return True
+
     def pinned(self, job: int, key_of: str, host_key: str, accepted: bool) -> bool:
         """Record a first host key, unless another one was pinned meanwhile."""
         assigned = self._member(job)

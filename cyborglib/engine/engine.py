@@ -58,6 +58,7 @@ class Engine:
         clock: Callable[[], datetime],
         state_dir: str,
         role: Role,
+        doubt: Callable[[], str] = str,
     ) -> None:
         # Told apart from every other engine on the same database, also one with the same pid elsewhere.
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -68,7 +69,7 @@ class Engine:
         self._runs = Runs(store, self._outbox, scribe, self._at_work, executor, clock=clock)
         self._hands = Hands(
             store, self._outbox, scribe, self._at_work, self._heart, self._runs, self.owner,
-            clock=clock, state_dir=state_dir, role=role,
+            clock=clock, state_dir=state_dir, role=role, doubt=doubt,
         )  # fmt: skip
         self._workers: set[int] = set()
         #: How many verbs each thread is in.

@@ -44,6 +44,7 @@ class Hands:
         clock: Callable[[], datetime],
         state_dir: str,
         role: Role,
+        doubt: Callable[[], str],
     ) -> None:
         self._store = store
         self._outbox = outbox
@@ -55,6 +56,7 @@ class Hands:
         self._clock = clock
         self._state_dir = state_dir
         self._role = role
+        self._doubt = doubt
         self._taking = threading.Lock()
 
     def take_over(self) -> None:
@@ -96,7 +98,9 @@ class Hands:
 
     def _hand_over(self, claims: Sequence[Claim], settings: Settings, *, recover: bool = False) -> None:
         """Jobs of the same playbook go into one run."""
-        loading = Loading(self._store, claims, settings, state_dir=self._state_dir, role=self._role)
+        loading = Loading(
+            self._store, claims, settings, state_dir=self._state_dir, role=self._role, doubt=self._doubt
+        )
         groups: dict[tuple[str, tuple[tuple[str, str], ...]], list[Assigned]] = defaultdict(list)
         for claim in claims:
             assigned = self._assigned(claim, loading, recover=recover)
@@ -162,7 +166,8 @@ class Hands:
 
 def _why_not(claim: Claim, error: Exception) -> Ending:
     if isinstance(error, Refused):
-        return Ending(Settlement(error=error.error), skipped=str(error) if error.skip else "")
+        told = Settlement(error=error.error, events=error.events)
+        return Ending(told, skipped=str(error) if error.skip else "")
     if isinstance(error, Invalid):
         return Ending(Settlement(error=JobError(ErrorCode.BAD_ARGUMENTS, str(error))))
     if unavailable(error):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Generic, Protocol, TypeVar
 
 import attrs
@@ -11,10 +11,15 @@ import attrs
 from ..errors import ErrorCode
 from ..kinds import Refused, Role, Work
 from ..machines import TYPE as MACHINES
-from ..model import Archive, JobKind, Settings
+from ..model import Archive, Job, JobKind, Policy, Settings, Vault
 from ..store import Claim, ReadShelf, Store
 
 #: Jobs that a switched-off client or repository stops. A restore is asked for by a person, who may need just that.
+#: By how many backups before it the sanity of a new one is judged.
+HISTORY = 14
+#: Jobs that make final what was deleted, and those that compare a vault with what was recorded.
+UPKEEP = frozenset({JobKind.PRUNE, JobKind.COMPACT})
+_LISTING = UPKEEP | {JobKind.CATALOG}
 _STOPPED = frozenset(JobKind) - {JobKind.RESTORE}
 
 
@@ -22,13 +27,21 @@ class Loading:
     """What the jobs of some claims refer to, as it stands now."""
 
     def __init__(
-        self, store: Store, claims: Sequence[Claim], settings: Settings, *, state_dir: str, role: Role
+        self,
+        store: Store,
+        claims: Sequence[Claim],
+        settings: Settings,
+        *,
+        state_dir: str,
+        role: Role,
+        doubt: Callable[[], str],
     ) -> None:
         jobs = [claim.job for claim in claims]
         self.settings = settings
-        self._archives, self._jobs = store.archives, store.jobs
+        self._store, self._archives, self._jobs = store, store.archives, store.jobs
         self._state_dir = state_dir
         self._role = role
+        self._doubt = doubt
         self._clients = Few(store.clients, (one for job in jobs for one in (job.client, job.hypervisor)))
         self._repositories = Few(store.repositories, (job.repository for job in jobs))
         self._vaults = Few(store.vaults, (job.vault for job in jobs))
@@ -38,6 +51,7 @@ class Loading:
         """A job with its client, vault, repository, policy and archives. Raises what reading them does."""
         job, archives = claim.job, self._archives
         archive = archives.get(job.archive) if job.archive is not None else None
+        vault, policy = self._vaults.get(job.vault), self._policies.get(job.policy)
         previous = archives.latest(job.policy, job.client) if job.kind is JobKind.BACKUP else None
         return Work(
             job=job,
@@ -47,17 +61,39 @@ class Loading:
             client=self._clients.get(job.client),
             hypervisor=self._clients.get(job.hypervisor),
             repository=self._repositories.get(job.repository),
-            vault=self._vaults.get(job.vault),
-            policy=self._policies.get(job.policy),
+            vault=vault,
+            policy=policy,
             archive=archive,
             owner=self._clients.get(archive.client) if archive is not None else None,
             previous=previous,
             previous_bytes=self._bytes(previous),
-            recorded=tuple(archives.find(vault=job.vault)) if job.kind is JobKind.CATALOG else (),
+            recorded=tuple(archives.find(vault=job.vault)) if job.kind in _LISTING else (),
+            writers=self._writers(vault) if job.kind in UPKEEP else (),
+            timezone=self._timezone(policy),
+            clock=self._doubt() if job.kind in UPKEEP else "",
+            history=self._history(job),
+            others=self._others(vault) if vault is not None and vault.foundling else (),
             jobs=self._jobs.many,
             state_dir=self._state_dir,
             role=self._role,
         )
+
+    def _writers(self, vault: Vault | None) -> tuple[Job, ...]:
+        if vault is None or vault.id is None:
+            return ()
+        since = datetime.fromtimestamp(vault.baseline.at if vault.baseline else 0, UTC)
+        return tuple(self._store.jobs.writers(vault.id, since))
+
+    def _history(self, job: Job) -> tuple[Archive, ...]:
+        if job.kind is not JobKind.BACKUP or job.policy is None or job.client is None:
+            return ()
+        return tuple(self._archives.before(job.policy, job.client, HISTORY))
+
+    def _timezone(self, policy: Policy | None) -> str:
+        return self._store.schedules.get(policy.schedule).timezone if policy and policy.schedule else "UTC"
+
+    def _others(self, vault: Vault) -> tuple[str, ...]:
+        return tuple(sorted({other.borg_id for other in self._store.vaults if other.id != vault.id} - {""}))
 
     def _bytes(self, archive: Archive | None) -> int:
         if archive is None:

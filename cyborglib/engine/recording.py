@@ -64,7 +64,7 @@ def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> li
                 work.fence,
                 stats=ending.stats,
                 warnings=settlement.warnings,
-                archives=[_archive(work, made) for made in settlement.archives],
+                archives=_archives(work, settlement),
             )
         if changed[0].status is JobStatus.PENDING and settlement.error is not None:
             # The job's error is that of its last attempt: what the earlier ones failed with stays in what it said.
@@ -112,7 +112,7 @@ def _observe(store: Store, work: Work, settlement: Settlement) -> None:
 def _failed(store: Store, work: Work, ending: Ending) -> list[Job]:
     job, error = work.job, ending.settlement.error
     assert error is not None
-    archives = [_archive(work, made) for made in ending.settlement.archives]
+    archives = _archives(work, ending.settlement)
     if error.code is ErrorCode.CANCELED:
         return store.jobs.finish_canceled(_id(job), work.fence, archives)
     # One that is lost gets here only if nothing of it is at work any more (`recovering`), or is permanent.
@@ -134,6 +134,11 @@ def _delay(work: Work, job: Job) -> timedelta:
     delays = work.settings.retry_delays or (10,)
     seconds = delays[min(job.attempt, len(delays)) - 1]
     return timedelta(seconds=seconds * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 (not a secret)
+
+
+def _archives(work: Work, settlement: Settlement) -> list[Archive]:
+    doubtful = settlement.doubtful
+    return [evolve(_archive(work, made), doubtful=doubtful.get(made.name, "")) for made in settlement.archives]
 
 
 def _archive(work: Work, made: ArchiveMade) -> Archive:

@@ -24,6 +24,8 @@ from ..expiring import Expiring
 from ..model import Archive, Client, Job, Policy, Repository, Schedule, Settings, Variables, Vault
 from ..store import Queued, ReadOnly, ReadShelf, Shelf, Store
 from ..timetable import Timetable
+from ..upkeep import Upkeep
+from ..watch import Watch
 
 
 def _now() -> datetime:
@@ -54,7 +56,10 @@ class Base:
             bind, key=key, environment=os.environ, clock=self._clock, migrate=migrate, check_policy=self._checked
         )
         self._timetable = Timetable(self._store, self._clock)
-        self._expiring = Expiring(self._store)
+        self._due = Upkeep(self._store)
+        self._watch = Watch(self._store, self._clock)
+        self._doubted = ""
+        self._expiring = Expiring(self._store, lambda _now: self._watch.doubt())
         self._engine = Engine(
             self._store,
             self._events,
@@ -62,6 +67,7 @@ class Base:
             clock=self._clock,
             state_dir=str(self._state_dir),
             role=partial(content.role, roles_path=self._roles_path),
+            doubt=self._watch.doubt,
         )
         #: The hosts to back up.
         self.clients: Shelf[Client] = self._store.clients

@@ -21,12 +21,16 @@ class Keeping(Base):
 
         For a vault, True also ends its being suspect, and accepts as lost what the last listing did not find
         (archives with `missing_at`): later listings go on warning of it, but make the vault suspect for
-        further losses only. So bring back first what can be brought back, and see that `catalog` succeeds.
+        further losses only. So bring back first what can be brought back, and see that `catalog` succeeds. Before the
+        next prune or compact all data in it is read and verified.
         """
         given.truth("ready", ready)
         if isinstance(what, Vault):
+            number = given.key(what, Vault)
             changes: dict[str, Any] = {"ready": ready, **({"suspect": ""} if ready else {})}
-            return self._store.vaults.observe(given.key(what, Vault), **changes)
+            if ready and self._store.vaults.get(number).suspect:
+                changes |= {"baseline": None, "unsettled_at": self._clock()}
+            return self._store.vaults.observe(number, **changes)
         return self._observe(what, ready=ready)
 
     def trust(self, what: Client | Repository, fingerprint: str | None = None) -> Client | Repository:

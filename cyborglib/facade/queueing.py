@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import given, launching, restoring
+from .. import checking, given, launching, restoring
 from ..engine.recording import told
 from ..errors import Invalid
 from ..model import Archive, Client, Job, JobKind, Policy, Repository
@@ -106,6 +106,10 @@ class Queueing(Base):
         if old.kind is JobKind.BACKUP and old.policy is not None and old.client is not None:
             again = self._launch(old.policy, [old.client], old.extra_vars, launched_by="relaunch")
             return launching.of_kind(again, JobKind.BACKUP)
+        if old.kind is JobKind.CHECK and old.vault is not None:
+            vault = self._store.vaults.get(old.vault)
+            repository = self._store.repositories.get(vault.repository)
+            return list(self._queued(lambda: checking.again(self._store, repository, vault, old)))
         return launching.of_kind(self._queued(lambda: launching.relaunch(self._store, old)), old.kind)
 
     def cancel(self, job: Job | int) -> Job:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
 
-from .. import given, kit, launching
-from ..events import KitOutdated
+from .. import checking, given, kit, launching
+from ..events import ClockDoubtful, JobQueued, KitOutdated
 from ..model import Client, Job, JobKind, Policy
 from ..model.fields import as_utc
 from .base import Base
@@ -20,12 +20,20 @@ class Working(Base):
     def tick(self, now: datetime | None = None) -> list[Job]:
         """Queue what is due by now; gives the new backup jobs. A host with its own scheduler calls this.
 
-        Once a minute it also takes away old output and old jobs (the settings `keep_output`, `keep_jobs`).
+        Prunes and compacts that are due are queued as well, and the checks of vaults whose turn it is. Where the
+        controller's clock may be wrong, `ClockDoubtful` is told, the database's clock says what is due, and nothing is
+        deleted. Once a minute it takes away old output and old jobs (the settings `keep_output`, `keep_jobs`).
         """
-        at = as_utc(now) or self._clock()
+        doubt = self._watch.doubt()
+        self._tell_of_clock(doubt)
+        at = as_utc(now) or self._watch.now()
         new: list[Job] = []
         for policy in self._timetable.waiting(at):
             new += self._queued(partial(self._timetable.launch, policy, at)).new
+        for vault in checking.waiting(self._store, at):
+            self._queued(partial(checking.launch, self._store, vault, at))
+        if not doubt:
+            self._upkeep(at)
         self._expiring.step(self._clock())
         return launching.of_kind(new, JobKind.BACKUP)
 
@@ -66,7 +74,11 @@ class Working(Base):
         """
         with self._engine.verb("run"):
             jobs = self._launch(policy, clients, extra_vars)
-            return launching.of_kind(self.finish(jobs, timeout=timeout), JobKind.BACKUP)
+            ended = launching.of_kind(self.finish(jobs, timeout=timeout), JobKind.BACKUP)
+            # Who runs policies by a scheduler of the system's, and never calls `tick`, has prunes too.
+            if not self._watch.doubt() and (due := self._upkeep(self._clock(), {job.vault for job in ended})):
+                self.finish(due, timeout=timeout)
+            return ended
 
     def finish(self, jobs: Iterable[Job | int], timeout: float | None = None) -> list[Job]:
         """Work some jobs, and what they wait for, until they have ended; gives them as they ended.
@@ -101,6 +113,28 @@ class Working(Base):
     def _each_poll(self) -> None:
         if self.tick():
             self._kit_is_fresh()  # `serve` may go on for months, and vaults be made meanwhile.
+
+    def _upkeep(self, now: datetime, vaults: Collection[int | None] | None = None) -> list[Job]:
+        """Queue the prunes and compacts that are due, of some vaults or all; gives those jobs."""
+        new: list[Job] = []
+        for vault in self._due.waiting(now):
+            if vaults is not None and vault.id not in vaults:
+                continue
+            with self._engine.committing() as events:
+                done = self._due.queue(vault, now)
+                events.extend(done.events)
+                events.extend(JobQueued(job=job) for job in done.queued.new)
+            new += done.queued.new
+        self._engine.tell()
+        return new
+
+    def _tell_of_clock(self, doubt: str) -> None:
+        """Say so once when the clock becomes doubtful."""
+        if doubt and not self._doubted:
+            with self._engine.committing() as events:
+                events.append(ClockDoubtful(reason=doubt))
+            self._engine.tell()
+        self._doubted = doubt
 
     def _kit_is_fresh(self, told: str = "") -> str:
         """Say so if it is not, unless that was told already; gives why it is not."""

@@ -3,7 +3,18 @@
 from collections.abc import Mapping
 
 from ..model import JobKind
-from . import backup, catalog, prepare_client, prepare_hypervisor, prepare_repository, recovery, restore
+from . import (
+    backup,
+    catalog,
+    check,
+    compact,
+    prepare_client,
+    prepare_hypervisor,
+    prepare_repository,
+    prune,
+    recovery,
+    restore,
+)
 from .work import Assignment, Kind, Refused, Role, Settlement, Work
 
 KINDS: Mapping[JobKind, Kind] = {
@@ -12,6 +23,9 @@ KINDS: Mapping[JobKind, Kind] = {
     JobKind.PREPARE_REPOSITORY: prepare_repository,
     JobKind.BACKUP: backup,
     JobKind.CATALOG: catalog,
+    JobKind.PRUNE: prune,
+    JobKind.COMPACT: compact,
+    JobKind.CHECK: check,
     JobKind.RESTORE: restore,
 }
 

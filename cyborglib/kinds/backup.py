@@ -8,7 +8,9 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from .. import sanity
 from ..errors import ErrorCode, JobError
+from ..events import ArchiveDoubtful
 from ..executor import ArchiveMade, HostRun, Outcome
 from ..model import Client
 from ..model.fields import as_utc
@@ -147,10 +149,20 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
             "the client said that it made an archive of another name than it was told, so nothing was recorded; look "
             "at that client before you back it up again: it may be broken or broken into",
         )
+    found = {made.name: sanity.doubt(made, work.history, work.settings) for made in outcome.archives}
+    doubtful = {name: reason for name, reason in found.items() if reason}
+    odd = tuple(
+        f"{name} may not be what it should be: {reason}. Older archives are kept until release(archive)"
+        for name, reason in doubtful.items()
+    )
+    events = tuple(
+        ArchiveDoubtful(job=work.job, archive=name, reason=reason) for name, reason in doubtful.items()
+    )
+    told = Settlement(warnings=(*outcome.warnings, *odd), archives=outcome.archives, doubtful=doubtful, events=events)
     if outcome.error is not None:
-        return Settlement(error=_explained(outcome.error), warnings=outcome.warnings, archives=outcome.archives)
+        return evolve(told, error=_explained(outcome.error))
     vault = work.vault
-    warnings = list(outcome.warnings)
+    warnings = list(told.warnings)
     if vault is not None and vault.client is None:
         warnings.append("this vault is shared: every client of it can read, and poison or delete, what others stored")
     if work.repository is not None and _one_for_several(work):
@@ -164,7 +176,7 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
             "this vault is a folder on the client itself: unless another machine's disk is mounted there, who loses "
             "that machine loses data and backup together"
         )
-    return Settlement(warnings=tuple(warnings), archives=outcome.archives)
+    return evolve(told, warnings=tuple(warnings))
 
 
 def _one_for_several(work: Work) -> bool:

@@ -76,14 +76,14 @@ def _settled(work: Work, outcome: Outcome) -> Settlement:
     assert vault is not None
     if outcome.error is not None:
         if outcome.error.code in (ErrorCode.VAULT_KEY_CHANGED, ErrorCode.VAULT_ID_CHANGED):
-            return _suspect(work, outcome.error)
+            return suspect(work, outcome.error)
         return Settlement(error=explained(work, outcome.error), warnings=outcome.warnings)
     if changed := _changed(work, outcome.facts):
-        return _suspect(work, changed)
-    return _compared(work, entries(outcome.facts), outcome)
+        return suspect(work, changed)
+    return compared(work, entries(outcome.facts), outcome)
 
 
-def _compared(work: Work, listed: Sequence[Listed], outcome: Outcome) -> Settlement:
+def compared(work: Work, listed: Sequence[Listed], outcome: Outcome) -> Settlement:
     """What the archives that were found mean for those that are recorded, ours and others'."""
     vault, warnings = work.vault, outcome.warnings
     assert vault is not None
@@ -92,6 +92,8 @@ def _compared(work: Work, listed: Sequence[Listed], outcome: Outcome) -> Settlem
     ours = [archive for archive in work.recorded if not archive.foreign and archive.pruned_at is None]
     there = [archive for archive in ours if found.get(archive.name) == archive.borg_id]
     gone = [archive for archive in ours if found.get(archive.name) != archive.borg_id]
+    pruned = [archive for archive in work.recorded if not archive.foreign and archive.pruned_at is not None]
+    done, undone = seen(pruned, found)
     others = strangers(work, listed)
     # A person looked after those were missed, and lets the vault go on: told again, but no alarm any more; unless
     # something else has just taken the place of one.
@@ -106,8 +108,8 @@ def _compared(work: Work, listed: Sequence[Listed], outcome: Outcome) -> Settlem
         _missed(work, news),
         warnings=(*warnings, *others.warnings),
         confirmed=_ids(archive for archive in there if archive.confirmed_at is None),
-        missing=(*_ids(archive for archive in gone if archive.missing_at is None), *left),
-        found=(*_ids(archive for archive in there if archive.missing_at is not None), *back),
+        missing=(*_ids(archive for archive in gone if archive.missing_at is None), *left, *done),
+        found=(*_ids(archive for archive in there if archive.missing_at is not None), *back, *undone),
         foreign=others.new,
     )
 
@@ -132,7 +134,7 @@ def _missed(work: Work, archives: Sequence[Archive]) -> Settlement:
             f"the client said that it made {_names(archives)}, but the controller does not find that in "
             f"{vault.location}: do not count on this backup, and look at the Borg of that client. {DOCS}",
         )
-    return _suspect(work, error)
+    return suspect(work, error)
 
 
 def _names(archives: Iterable[Archive]) -> str:
@@ -163,7 +165,7 @@ def _changed(work: Work, facts: Mapping[str, Any]) -> JobError | None:
     return None
 
 
-def _suspect(work: Work, error: JobError) -> Settlement:
+def suspect(work: Work, error: JobError) -> Settlement:
     assert work.vault is not None
     event = VaultSuspected(vault=work.vault.id or 0, reason=error.message)
     return Settlement(error=error, vault={"suspect": error.message}, events=(event,))

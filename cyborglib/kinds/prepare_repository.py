@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import ErrorCode, JobError
 from ..events import VaultSuspected
 from ..executor import HostRun, Outcome
+from ..model import Baseline
 from ..model.repository import STORAGE_ACCOUNT
 from ..sealing import public_line
 from ..secret import Secret
@@ -34,12 +35,18 @@ def assign(work: Work) -> Assignment:
     variables: dict[str, Any] = {
         **borg_variables(job, repository, vault, work.settings),
         "borg_ssh_key": key_path(client, vault),
-        "borg_encryption": repository.encryption,
+        "borg_encryption": vault.encryption or repository.encryption,
         "borg_storage_quota": repository.quota or 0,
         "prepare_repository_vault": vault.id,
         "prepare_repository_key": "" if where.local else key_name(client, vault),
         "cyborg_repository_host": "",
     }
+    if vault.foundling:
+        variables |= {
+            "prepare_repository_existing": True,
+            "prepare_repository_takeover": bool(job.options.get("takeover")),
+            "borg_others": list(work.others),
+        }
     if not where.local and repository.managed:
         variables |= {
             "cyborg_repository_host": f"repository-{repository.id}",
@@ -83,6 +90,8 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
             ),
             warnings=outcome.warnings,
         )
+    if vault.foundling and (error := _not_to_be_adopted(work, borg_id, outcome)):
+        return Settlement(error=error, warnings=outcome.warnings)
     export = kept.get("key_export")
     if export is None or not is_export(export, borg_id):
         return Settlement(
@@ -90,7 +99,15 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
             warnings=outcome.warnings,
         )
     observed: dict[str, Any] = {"ready": True, "borg_id": borg_id, "prepared_at": work.now}
-    if vault.key_export is None:
+    warnings = outcome.warnings
+    if vault.prepared_at is None and not vault.foundling and outcome.facts.get("created") is not False:
+        # Nothing was in it before us, so all that is deleted in it is counted.
+        observed["baseline"] = Baseline(at=int(work.now.timestamp()))
+    if vault.foundling:
+        observed |= {"key_export": export, "encryption": outcome.facts["encryption"]}
+        if observed["encryption"].startswith("authenticated"):
+            warnings += (f"what lies in {vault.location} is signed but not encrypted: its host can read all of it",)
+    elif vault.key_export is None:
         observed["key_export"] = export
     elif vault.next_passphrase is None and key_digest(vault.key_export) != key_digest(export):
         return Settlement(
@@ -106,8 +123,27 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
     if not vault.where.local:
         observed["public_key"] = facts.public_key(outcome.facts, "public_key")
     return Settlement(
-        warnings=outcome.warnings,
+        warnings=warnings,
         vault=observed,
         client={"access": tuple(dict.fromkeys((*client.access, vault.id or 0)))},
         repository={"ready": True, "borg_version": facts.version(outcome.facts, "repository_borg_version")},
     )
+
+
+#: How a repository that others made may be encrypted: in each of these modes there is a key to keep a copy of.
+ADOPTABLE = ("repokey-blake2", "repokey", "keyfile-blake2", "keyfile", "authenticated-blake2", "authenticated")
+
+
+def _not_to_be_adopted(work: Work, borg_id: str, outcome: Outcome) -> JobError | None:
+    """What keeps a repository that others made from being a vault. The host that opened it looked too; it may lie."""
+    vault = work.vault
+    assert vault is not None
+    if outcome.facts.get("encryption") not in ADOPTABLE:
+        return JobError(ErrorCode.UNSUPPORTED, f"{vault.location} is not encrypted in a way that is known here")
+    if borg_id in work.others:
+        return JobError(
+            ErrorCode.VAULT_EXISTS,
+            f"the Borg repository at {vault.location} is a vault here already, or a copy of one: Borg cannot tell two "
+            "of one id apart",
+        )
+    return None

@@ -20,8 +20,15 @@ NEW_EXPORT = "new_key_export"
 
 
 def passphrases(vault: Vault) -> dict[str, Secret]:
-    """The secrets of a job whose Borg is to find out by itself which of two passphrases opens the vault."""
-    found = {"borg_passphrase": vault.passphrase, "borg_next_passphrase": vault.next_passphrase}
+    """The secrets of a job whose Borg is to find out by itself which of two passphrases opens the vault.
+
+    With Borg's key, where that does not lie in the vault.
+    """
+    found = {
+        "borg_passphrase": vault.passphrase,
+        "borg_next_passphrase": vault.next_passphrase,
+        "borg_key_file": vault.key_file,
+    }
     return {name: secret for name, secret in found.items() if secret is not None}
 
 

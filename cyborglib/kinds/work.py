@@ -51,6 +51,16 @@ class Work:
     previous_bytes: int = 0
     #: All archives that are recorded in the vault, foreign ones too.
     recorded: tuple[Archive, ...] = ()
+    #: Jobs that wrote the vault with a client's key since its baseline.
+    writers: tuple[Job, ...] = ()
+    #: Whose days a retention means: that of the policy's schedule.
+    timezone: str = "UTC"
+    #: Why the controller's clock may be wrong; "" if there is no reason to think so.
+    clock: str = ""
+    #: The archives of the same policy and client that the sanity of a new one is judged by, the newest first.
+    history: tuple[Archive, ...] = ()
+    #: The Borg ids of all other vaults, for one that is to be adopted.
+    others: tuple[str, ...] = ()
     #: Gives those jobs of some ids that there are, as they stand.
     jobs: Callable[[Collection[int]], Sequence[Job]] = _no_jobs
     #: Where the controller keeps Borg's caches, a folder for each vault.
@@ -66,10 +76,13 @@ class Work:
 class Refused(CyborgError):
     """A job cannot be handed over as things are; the engine fails or skips it with this error."""
 
-    def __init__(self, code: ErrorCode, message: str, *, skip: bool = False) -> None:
+    def __init__(
+        self, code: ErrorCode, message: str, *, skip: bool = False, events: tuple[Event, ...] = ()
+    ) -> None:
         super().__init__(message)
         self.error = JobError(code, message)
         self.skip = skip
+        self.events = events
 
 
 def refuse_suspect(vault: Vault) -> None:
@@ -109,6 +122,8 @@ class Assignment:
     run_variables: Mapping[str, str] = field(factory=dict)
     #: The vault's passphrase is told to a host that is not to keep it: first the next one has to be in the store.
     lends: bool = False
+    #: Ids of the archives that it deletes: that is in the store before it is sent (`Control.deciding`).
+    deletes: tuple[int, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -126,6 +141,8 @@ class Settlement:
     #: Ids of archives that it now looked for and did not find, and of those that were missing and are there again.
     missing: tuple[int, ...] = ()
     found: tuple[int, ...] = ()
+    #: A sentence for each archive made that may not be what it should be, by its name.
+    doubtful: Mapping[str, str] = field(factory=dict)
     #: Archives of others that it now saw for the first time.
     foreign: tuple[Archive, ...] = ()
     #: What to tell besides the job's own end.

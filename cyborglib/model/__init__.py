@@ -1,6 +1,7 @@
 """The values of the domain: frozen, checked when they are built, without any I/O."""
 
 from .archive import Archive
+from .baseline import Baseline
 from .client import Client
 from .clientvars import ClientVariables
 from .hostvars import HOST_VARIABLES
@@ -18,6 +19,7 @@ __all__ = [
     "HOST_VARIABLES",
     "STEPS",
     "Archive",
+    "Baseline",
     "Client",
     "ClientVariables",
     "Job",

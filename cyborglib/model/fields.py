@@ -158,6 +158,16 @@ def whole_number(
     return validate
 
 
+def share(what: str) -> Callable[[Any, Attribute[Any], object], None]:
+    """A validator for a share of a whole: above 0, and no more than 1."""
+
+    def validate(_instance: Any, _attribute: Attribute[Any], value: object) -> None:
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 1:
+            raise Invalid(f"{what} {shown(value)} must be a share above 0 and no more than 1, like 0.5 for half")
+
+    return validate
+
+
 def truth(what: str, *, none: bool = False) -> Callable[[Any, Attribute[Any], object], None]:
     """A validator for True or False, or None where that is allowed."""
 

@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 
 from ..errors import Invalid
 from ..secret import Secret, as_secret
+from .baseline import Baseline
 from .client import as_key_line, check_key_line
 from .fields import (
     EXECUTES,
@@ -129,14 +130,44 @@ class Vault:
     controller_key: Secret | None = observed(None, sealed=True, converter=as_secret)
     ready: bool = observed(False)
     suspect: str = observed("")
+    #: True: it was there before, so it is never initialised. It is adopted once its id is pinned.
+    adopted: bool = observed(False)
+    #: What Borg calls the way it is encrypted, of one that was adopted; "" for as its repository says.
+    encryption: str = observed("")
     #: Which file system of its host it lies on, where that is known: vaults with the same one are full together.
     filesystem: str = observed("")
     created_at: datetime | None = observed(converter=as_utc)
     prepared_at: datetime | None = observed(converter=as_utc)
     #: When the library changed the passphrase: a recovery kit from before has the old one.
     rekeyed_at: datetime | None = observed(converter=as_utc)
+    #: From where on it is counted what its clients changed; None where the next look is the first.
+    baseline: Baseline | None = observed(None)
+    #: When the library last sent it a change that cannot be undone, whose end nobody recorded; None if there is none.
+    unsettled_at: datetime | None = observed(converter=as_utc)
+    #: When archives were last deleted that no compact has made final yet.
+    deleted_at: datetime | None = observed(converter=as_utc)
+    #: When its archives are next looked through for a prune, and when it is compacted.
+    prune_at: datetime | None = observed(converter=as_utc)
+    compact_at: datetime | None = observed(converter=as_utc)
+    #: When `borg check` last went through all of its repository's files, of its archives, of the data in them, and
+    #: found all whole.
+    repository_checked_at: datetime | None = observed(converter=as_utc)
+    archives_checked_at: datetime | None = observed(converter=as_utc)
+    data_checked_at: datetime | None = observed(converter=as_utc)
+    #: When to look whether it is its turn to be checked.
+    next_check: datetime | None = observed(converter=as_utc)
     id: int | None = observed()
     revision: int = observed(0)
+
+    @property
+    def foundling(self) -> bool:
+        """True while it is to be adopted, and was not opened yet."""
+        return self.adopted and not self.borg_id
+
+    @property
+    def key_file(self) -> Secret | None:
+        """Borg's key, where it does not lie in the vault itself: each Borg that opens it needs it."""
+        return self.key_export if self.foundling or self.encryption.startswith("keyfile") else None
 
     @property
     def where(self) -> Location:

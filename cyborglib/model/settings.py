@@ -8,7 +8,7 @@ from typing import Any
 from attrs import field, frozen
 
 from ..errors import Invalid
-from .fields import check_account, maybe_empty, one_of, shown, truth, whole_number
+from .fields import check_account, maybe_empty, one_of, share, shown, truth, whole_number
 
 _DAY = 24 * 3600
 #: Seconds that any job may take at most.
@@ -33,6 +33,21 @@ class Settings:
     prepare: bool = field(default=True, validator=truth("prepare"))
     #: After a backup, let the controller itself list the vault, which confirms the archive.
     catalog: bool = field(default=True, validator=truth("catalog"))
+    #: Delete what a policy's retention does not keep. A policy without a retention keeps everything anyway.
+    prune: bool = field(default=True, validator=truth("prune"))
+    #: Days between two prunes of a vault, which are spread over them.
+    prune_every: int = field(default=7, validator=whole_number("prune_every", least=1, most=366))
+    #: The share of a series (what one policy made of one client) that one prune may delete, above 0 to 1.
+    max_prune_share: float = field(default=0.5, validator=share("max_prune_share"))
+    #: Free the space of what was pruned.
+    compact: bool = field(default=True, validator=truth("compact"))
+    #: Days that deletions wait before a compact makes them final; until then the repository's host can bring them back.
+    compact_after: int = field(default=7, validator=whole_number("compact_after", most=366))
+    #: Before a compact of a vault whose host takes no commands, have the controller read and verify all of its data.
+    verify_compact: bool = field(default=True, validator=truth("verify_compact"))
+    #: The share of files, and of bytes, that a backup may have less than those before it and not be doubtful, to 1.
+    max_fewer_files: float = field(default=0.5, validator=share("max_fewer_files"))
+    max_fewer_bytes: float = field(default=0.7, validator=share("max_fewer_bytes"))
     #: The account without rights as which the controller lists vaults where the engine is root, as what clients wrote
     #: there is read then; "" for the engine's own. For a repository with `managed=False` it needs its own ssh key.
     controller_account: str = field(default="", validator=maybe_empty(check_account, "controller_account"))
@@ -70,6 +85,14 @@ class Settings:
     keep_jobs: int = field(default=365, validator=whole_number("keep_jobs", least=1, most=36500))
     #: Seconds before the first and the second try again; later ones wait as long as the last.
     retry_delays: tuple[int, ...] = field(default=(10, 60), converter=_delays)
+    #: In how many days all of each vault is gone through by `borg check`: the files of its repository, what its
+    #: archives are made of, and the data in them, which is read and decrypted. 0 never. Vaults are spread over these
+    #: days.
+    check_repository_days: int = field(default=30, validator=whole_number("check_repository_days", most=3660))
+    check_archives_days: int = field(default=30, validator=whole_number("check_archives_days", most=3660))
+    check_data_days: int = field(default=180, validator=whole_number("check_data_days", most=3660))
+    #: Seconds after which the check of a repository's files ends for the day; it goes on there the next one.
+    check_seconds: int = field(default=3600, validator=whole_number("check_seconds", least=60, most=7 * 86400))
 
     @retry_delays.validator
     def _check_delays(self, attribute: Any, value: tuple[int, ...]) -> None:

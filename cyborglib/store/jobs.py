@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, select, text, update
+from sqlalchemy import Connection, RowMapping, func, or_, select, text, update
 
 from ..errors import ErrorCode, Invalid, JobError, StoreError
-from ..model import Archive, Job, Progress, Stats
+from ..model import Archive, Job, JobKind, Progress, Stats
 from ..planning import Key, NewJob
 from . import claiming, leases, queueing, saying, schema, transitions
 from .claiming import Claim
@@ -21,6 +21,8 @@ from .schema import READY
 #: At how many jobs beyond those asked for a claim looks at first, and at how many at most at a time: most
 #: claims find what they want at once, and a long line of jobs that cannot start is gone through in few steps.
 FIRST_LOOK, LONGEST_LOOK = 10, 2000
+#: Kinds of jobs that change a vault with the key of a client.
+WRITERS = (JobKind.PREPARE_REPOSITORY, JobKind.BACKUP)
 _ACTIVE = text(schema.ACTIVE)
 _UNFINISHED = text(schema.UNFINISHED)
 
@@ -262,6 +264,20 @@ class JobShelf(ReadShelf[Job]):
         """
         with self._database.transaction() as connection:
             return leases.renew(connection, owner, lease, jobs)
+
+    def is_worked(self, id: int, fence: int) -> bool:
+        """True if the job is at work, and not another engine's. Inside a transaction that holds until its end."""
+        table = schema.jobs.c
+        with self._database.reading() as connection:
+            mine = select(table.id).where(table.id == id, table.fence == fence, _ACTIVE)
+            return connection.scalar(mine) is not None
+
+    def writers(self, vault: int, since: datetime) -> list[Job]:
+        """Jobs that may have written a vault with a client's key, and had not ended before a time."""
+        table = schema.jobs.c
+        with self._database.reading() as connection:
+            ended = or_(table.ended_at.is_(None), table.ended_at >= since)
+            return self._select(connection, table.vault == vault, table.kind.in_(WRITERS), ended)
 
     def release(self, owner: str) -> None:
         """End the leases of an engine that goes away while its jobs go on: the next one takes them over at once."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Boolean, CheckConstraint, Column, ForeignKey, Index, MetaData, String, Table, func, text
+from sqlalchemy import Boolean, CheckConstraint, Column, Float, ForeignKey, Index, MetaData, String, Table, func, text
 
 from ..errors import JobError
-from ..model import ClientVariables, JobKind, JobStatus, Progress, Retention, Stats, Variables
+from ..model import Baseline, ClientVariables, JobKind, JobStatus, Progress, Retention, Stats, Variables
 from ..secret import Secret
 from .types import Choice, Json, Plain, Said, Sealed, UTCDateTime, Value, Whole, to_json
 
@@ -209,10 +209,21 @@ vaults = _table(
     Column("controller_key", _sealed_secret()),
     _must("ready", Boolean),
     _must("suspect", Said),
+    _must("adopted", Boolean),
+    _must("encryption", Plain),
     _must("filesystem", Plain),
     Column("created_at", UTCDateTime),
     Column("prepared_at", UTCDateTime),
     Column("rekeyed_at", UTCDateTime),
+    Column("baseline", Value(Baseline)),
+    Column("unsettled_at", UTCDateTime),
+    Column("deleted_at", UTCDateTime),
+    Column("prune_at", UTCDateTime),
+    Column("compact_at", UTCDateTime),
+    Column("repository_checked_at", UTCDateTime),
+    Column("archives_checked_at", UTCDateTime),
+    Column("data_checked_at", UTCDateTime),
+    Column("next_check", UTCDateTime),
 )
 
 jobs = _table(
@@ -334,6 +345,14 @@ settings = Table(
     Column("id", Whole, primary_key=True, autoincrement=False),
     _must("prepare", Boolean),
     _must("catalog", Boolean),
+    _must("prune", Boolean),
+    _must("prune_every", Whole),
+    _must("max_prune_share", Float),
+    _must("compact", Boolean),
+    _must("compact_after", Whole),
+    _must("verify_compact", Boolean),
+    _must("max_fewer_files", Float),
+    _must("max_fewer_bytes", Float),
     _must("controller_account", String(32)),
     _must("parallel", Whole),
     _must("hold_client", Boolean),
@@ -355,6 +374,10 @@ settings = Table(
     _must("output_lines", Whole),
     _must("keep_jobs", Whole),
     _must("retry_delays", _texts()),
+    _must("check_repository_days", Whole),
+    _must("check_archives_days", Whole),
+    _must("check_data_days", Whole),
+    _must("check_seconds", Whole),
 )
 
 meta = Table(
@@ -391,6 +414,9 @@ _own, _shared = "client IS NOT NULL", "client IS NULL"
 _index("uq_cyborg_vaults_repository_client", vaults.c.repository, vaults.c.client, unique=True, where=_own)
 _index("uq_cyborg_vaults_repository", vaults.c.repository, unique=True, where=_shared)
 _index("ix_cyborg_vaults_client", vaults.c.client)
+_index("ix_cyborg_vaults_prune_at", vaults.c.prune_at)
+_index("ix_cyborg_vaults_compact_at", vaults.c.compact_at)
+_index("ix_cyborg_vaults_next_check", vaults.c.next_check)
 _index("uq_cyborg_archives_vault_borg_id", archives.c.vault, archives.c.borg_id, unique=True)
 _index("ix_cyborg_archives_job", archives.c.job)
 _index("ix_cyborg_archives_policy_client", archives.c.policy, archives.c.client)

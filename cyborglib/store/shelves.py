@@ -231,6 +231,21 @@ class VaultShelf(Shelf[Vault]):
             vault = self._kept(connection, id)
             return vault if vault.next_passphrase else self.observe(id, next_passphrase=Secret.generate())
 
+    def upkeep(self, now: datetime) -> list[Vault]:
+        """Those that are due for a prune or compact, or were never told when."""
+        table = self._table.c
+        due = or_(table.prune_at <= now, table.prune_at.is_(None), table.compact_at <= now)
+        with self._database.reading() as connection:
+            return self._select(connection, table.ready, due)
+
+    def unlooked(self, now: datetime, ahead: datetime) -> list[Vault]:
+        """Ready ones that it is time to look at whether they are to be checked; also those that a clock which was wrong
+        has put off beyond `ahead`."""
+        table = self._table.c
+        waiting = or_(table.next_check <= now, table.next_check > ahead, table.next_check.is_(None))
+        with self._database.reading() as connection:
+            return self._select(connection, table.ready, waiting)
+
     def _users(self, connection: Connection, id: int) -> list[str]:
         return [*_jobs(connection, "vault", id), *_archives(connection, "vault", id)]
 
@@ -247,6 +262,30 @@ class ArchiveShelf(Shelf[Archive]):
             query = select(func.max(table.id)).where(table.policy == policy, table.client == client)
             number = connection.scalar(query)
             return self.get(number) if number is not None else None
+
+    def expected(self, vault: int) -> list[Archive]:
+        """Those of a vault, without those that were deleted on purpose and are gone."""
+        table = self._table.c
+        there = or_(table.pruned_at.is_(None), table.missing_at.is_(None))
+        with self._database.reading() as connection:
+            return self._select(connection, table.vault == vault, there)
+
+    def before(self, policy: int, client: int, number: int) -> list[Archive]:
+        """The archives of a policy and client that were recorded last, the newest first; `number` jobs of them."""
+        table = self._table.c
+        mine = (table.policy == policy, table.client == client, table.pruned_at.is_(None))
+        with self._database.reading() as connection:
+            jobs = select(table.job).where(*mine).group_by(table.job).order_by(func.max(table.id).desc()).limit(number)
+            ids = [job for job in connection.scalars(jobs) if job is not None]
+            return self._select(connection, *mine, table.job.in_(ids))[::-1]
+
+    def extent(self, vault: int) -> tuple[int, int]:
+        """How many files all archives of a vault hold, and how many bytes they added to it."""
+        table = self._table.c
+        with self._database.reading() as connection:
+            sums = select(func.sum(table.files), func.sum(table.deduplicated_bytes))
+            files, stored = connection.execute(sums.where(table.vault == vault, table.pruned_at.is_(None))).one()
+            return int(files or 0), int(stored or 0)
 
     def observe(self, id: int, /, **fields: Any) -> Archive:
         """Write some fields of an archive. All of them are the library's own."""

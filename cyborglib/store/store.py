@@ -24,6 +24,7 @@ from .mapped import ARCHIVES, CLIENTS, POLICIES, REPOSITORIES, SCHEDULES, SETTIN
 from .opening import CHECK, KEY_ID, open_engine, prepare
 from .rotation import refuse_others, reseal
 from .shelves import ArchiveShelf, ClientShelf, PolicyShelf, RepositoryShelf, ScheduleShelf, VaultShelf
+from .types import database_ms
 
 
 def _now() -> datetime:
@@ -105,6 +106,22 @@ class Store:
         with self._database.transaction() as connection:
             connection.execute(delete(schema.settings))
             connection.execute(insert(schema.settings).values(id=1, **fields_of(value)))
+
+    def database_time(self) -> datetime:
+        """What the database's clock shows."""
+        with self._database.reading() as connection:
+            return datetime.fromtimestamp(connection.execute(select(database_ms())).scalar_one() / 1000, UTC)
+
+    def newest_time(self) -> datetime | None:
+        """The newest of the times that jobs and archives were written with lately; None in an empty store."""
+        jobs, archives = schema.jobs.c, schema.archives.c
+        # By id, which an index is for: what was written last.
+        some = select(jobs.created_at, jobs.ended_at).order_by(jobs.id.desc()).limit(20)
+        last = select(archives.recorded_at).order_by(archives.id.desc()).limit(1)
+        with self._database.reading() as connection:
+            times = [time for row in connection.execute(some) for time in row]
+            times += connection.scalars(last)
+        return max((time for time in times if time is not None), default=None)
 
     def get_meta(self, name: str) -> str | None:
         """A single value that is kept by name; None if there is none."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, case, delete, insert, select, text, update
 
-from ..errors import AlreadyExists, InvalidTransition, JobError, NotFound
+from ..errors import AlreadyExists, ErrorCode, InvalidTransition, JobError, NotFound
 from ..model import ACTIVE, STEPS, Archive, JobStatus, Stats
 from . import leases, schema
 from .mapped import ARCHIVES, fields_of
@@ -198,7 +198,25 @@ def _settle(connection: Connection, id: int, now: datetime) -> list[int]:
     row = connection.execute(select(schema.jobs).where(jobs.id == id)).mappings().one()
     if row["status"] is JobStatus.SUCCESSFUL:
         return _wake(connection, id)
-    return _skip_all(connection, id, why_not(row), now)
+    changed = _skip_all(connection, id, why_not(row), now)
+    _forget_foundlings(connection, row, changed)
+    return changed
+
+
+def _forget_foundlings(connection: Connection, row: Any, changed: Sequence[int]) -> None:
+    """A repository that was to be adopted, and could not be, is no vault: the next launch must not take it for one.
+
+    It stays where a person has only to let a key in, as that key bears its id.
+    """
+    error = row["error"]
+    if error is not None and row["status"] is JobStatus.FAILED and error.code is ErrorCode.KEY_NOT_AUTHORIZED:
+        return
+    jobs, vaults = schema.jobs.c, schema.vaults.c
+    for page in pages([row["id"], *changed]):
+        theirs = select(jobs.vault).where(jobs.id.in_(page), jobs.vault.is_not(None))
+        others = select(jobs.id).where(jobs.vault == vaults.id, text(schema.UNFINISHED)).exists()
+        lost = delete(schema.vaults).where(vaults.adopted, vaults.borg_id == "", vaults.id.in_(theirs), ~others)
+        connection.execute(lost)
 
 
 def _waiting_for(connection: Connection, ids: Sequence[int]) -> list[int]:

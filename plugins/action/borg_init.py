@@ -20,6 +20,8 @@ class ActionModule(BorgAction):
         append_only={"type": "bool", "default": False},
         storage_quota={"type": "int", "default": 0},
         public_key={"type": "str", "default": "", "no_log": False},
+        existing={"type": "bool", "default": False},
+        others={"type": "list", "elements": "str", "default": []},
     )
 
     def borg(self):
@@ -36,6 +38,8 @@ class ActionModule(BorgAction):
 
     def _ensured(self):
         args = self.args
+        if args["existing"] and not args["repository_id"]:
+            return self._adopted()
         if args["encryption"] != "none" and not (args["passphrase"] or "borg_passphrase" in self._allowed()):
             raise Failure("bad_arguments", "A passphrase is needed for the encryption %s." % args["encryption"])
         created = False
@@ -49,6 +53,24 @@ class ActionModule(BorgAction):
             if not self.check:
                 self._keep_key()
         return {"facts": facts, "result": dict(facts, changed=created)}
+
+    def _adopted(self):
+        """One that others made: opened, and its key exported. Nothing is written there but Borg's lock on it."""
+        where = self.args["repository"]
+        try:
+            reply = self.call("identity", borg_argv.identity(lock_wait=self.args["lock_wait"]))
+        except Failure as failure:
+            raise Failure(*borg_answers.refused_adoption(failure.code, failure.message, where)) from failure
+        found = borg_answers.listed(self.out("identity", reply), where, "")
+        if found["encryption"] not in borg_answers.ADOPTABLE:
+            raise Failure(*borg_answers.refused_adoption("encryption", found["encryption"], where))
+        if found["borg_id"] in self.args["others"]:
+            raise Failure(*borg_answers.refused_adoption("known", found["borg_id"], where))
+        self.say("%s is encrypted by %s." % (where, found["encryption"]))
+        facts = {"borg_id": found["borg_id"], "encryption": found["encryption"], "created": False}
+        if not self.check:
+            self._keep_key()
+        return {"facts": facts, "result": dict(facts, changed=False)}
 
     def _allowed(self):
         return self.vars.get("cyborg_secrets") or ()
@@ -95,7 +117,7 @@ class ActionModule(BorgAction):
 
     def _keep_key(self):
         """The key lies in the vault, or on the client: a copy elsewhere is what a recovery begins with."""
-        if self.control is None or not self.args["encryption"].startswith(("repokey", "keyfile")):
+        if self.control is None or self.args["encryption"] == "none":
             return
         reply = self.call("key", borg_argv.key_export(lock_wait=self.args["lock_wait"]))
         text = self.out("key", reply)

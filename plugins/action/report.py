@@ -28,7 +28,7 @@ class ActionModule(AgentAction):
             failure = Failure(error.get("code", "internal"), message)
             if self.control is not None and not self.check:
                 told = {"code": failure.code, "message": failure.message}
-                self.control.ended({"error": told, "warnings": warnings})
+                self.control.ended({"error": told, "warnings": warnings, "facts": facts})
             raise failure
         if self.control is not None and not self.check:
             committed, _later = self.control.ended({"facts": facts, "warnings": warnings})

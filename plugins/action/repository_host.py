@@ -35,6 +35,8 @@ class ActionModule(HostAction):
         path={"type": "str", "required": True},
         quota={"type": "int", "default": 0},
         append_only={"type": "bool", "default": True},
+        existing={"type": "bool", "default": False},
+        takeover={"type": "bool", "default": False},
         lock_wait={"type": "int", "default": 600},
         keys={
             "type": "list",
@@ -49,6 +51,8 @@ class ActionModule(HostAction):
             },
         },
         names={"type": "list", "elements": "str", "default": []},
+        seconds={"type": "int", "default": 0},
+        by={"type": "str", "default": ""},
     )
 
     def work(self):
@@ -61,6 +65,8 @@ class ActionModule(HostAction):
             "path": args["path"],
             "names": args["names"],
             "keys": self._keys(),
+            "seconds": args["seconds"],
+            "by": text(args["by"], 60, "a name", r"[A-Za-z0-9.-]*"),
         }
         setup = borg_setup.BorgSetup(self, "the repository's host")
         here = {"borg": "", "borg_version": ""}
@@ -74,6 +80,8 @@ class ActionModule(HostAction):
             request.update(
                 quota=args["quota"],
                 append_only=args["append_only"],
+                existing=args["existing"],
+                takeover=args["takeover"],
                 wait=args["lock_wait"],
                 borg=here["borg"],
                 serve=_serve(),
@@ -88,6 +96,7 @@ class ActionModule(HostAction):
                 "path": path(reply.get("path"), "the path of a vault"),
                 "tag": text(reply.get("tag"), 12, "a vault's tag", r"[0-9a-f]{12}"),
                 "busy": truth(reply.get("busy"), "whether the vault is in use"),
+                "known": truth(reply.get("known"), "whether another library had the vault"),
                 "borg": here["borg"],
                 "borg_version": here["borg_version"],
             }

@@ -33,6 +33,17 @@ options:
       - The public half of O(ssh_key), for the message that asks for it to be let in.
     type: str
     default: ""
+  existing:
+    description:
+      - It was made by others. It is opened, whatever address Borg knew it by, and never initialised. It may be
+        encrypted in any mode that has a key.
+    type: bool
+    default: false
+  others:
+    description: Ids of which it must have none, with O(existing).
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - cyborg.backup.borg
 attributes:

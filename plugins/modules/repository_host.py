@@ -43,6 +43,16 @@ options:
     description: Nothing that clients delete is gone until the controller compacts the vault.
     type: bool
     default: true
+  existing:
+    description:
+      - The vault was there before. It must be a Borg repository of O(account), which is not made either. Nothing that
+        lies in it is changed. With V(present).
+    type: bool
+    default: false
+  takeover:
+    description: With O(existing), also one that another library has served here so far, whose keys are taken away.
+    type: bool
+    default: false
   lock_wait:
     description: How many seconds a Borg waits for another one that is at work on the vault.
     type: int
@@ -74,6 +84,14 @@ options:
     type: list
     elements: str
     default: []
+  seconds:
+    description: After this time V(closed) is over by itself; 0 for a vault that stays closed until it is opened.
+    type: int
+    default: 0
+  by:
+    description: Who closes it. V(open) with a name opens only what was closed by that name last.
+    type: str
+    default: ""
   update:
     description: Bring Borg up to date where the package manager installed it.
     type: bool
@@ -113,6 +131,10 @@ tag:
   description: What the vault is called in C(/var/lib/cyborg); made of its path.
   returned: success
   type: str
+known:
+  description: With O(existing), whether another library had served it.
+  returned: success
+  type: bool
 busy:
   description: For closing and opening, whether somebody was at work on the vault.
   returned: success

@@ -66,6 +66,8 @@ class BorgAction(AgentAction):
 
     #: What the secrets are called: the passphrase, the one that the vault is to get, and the key for its host.
     PASSPHRASE, NEXT_PASSPHRASE, SSH_KEY = "borg_passphrase", "borg_next_passphrase", "ssh_key"
+    #: Borg's own key, of a repository that does not hold it itself.
+    KEY_FILE = "borg_key_file"
 
     def borg(self):
         """Do it: {"archives", "stats", "facts", "warnings", "result"}; `result` is the task's, the rest the job's."""
@@ -312,6 +314,7 @@ class BorgAction(AgentAction):
         allowed = self.vars.get("cyborg_secrets") or ()
         passphrase = self._once(self.PASSPHRASE, allowed, args["passphrase"])
         key_text = self._once(self.SSH_KEY, allowed, "")
+        borg_key = self._once(self.KEY_FILE, allowed, "")
         files = {}
         remote = bool(_SSH.match(args["repository"])) or (":" in args["repository"] and args["repository"][0] != "/")
         if remote and args["known_hosts"]:
@@ -322,7 +325,8 @@ class BorgAction(AgentAction):
             args["repository"],
             base_dir=os.path.expanduser(args["base_dir"]) if self.local else args["base_dir"],
             files_cache_suffix=args.get("files_cache_suffix") or "",
-            pinned=bool(args["repository_id"]),
+            # Of one that is adopted a person has just said where it lies.
+            pinned=bool(args["repository_id"]) or bool(args.get("existing")),
             auth_sock=os.environ.get("SSH_AUTH_SOCK", "") if self.local and remote and not self.account else "",
             user_site=not self.local,
         )
@@ -335,6 +339,10 @@ class BorgAction(AgentAction):
                 connect_timeout=args["connect_timeout"],
             )
             request.update(files=files, files_secret=bool(key_text), templates=["BORG_RSH"])
+        if borg_key:
+            files["borg_key"] = borg_key.rstrip("\n") + "\n"
+            env["BORG_KEY_FILE"] = "{job}/borg_key"
+            request.update(files=files, files_secret=True, templates=[*request.get("templates", ()), "BORG_KEY_FILE"])
         return request
 
     def _locks(self, env, remote):

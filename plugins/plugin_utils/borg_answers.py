@@ -150,6 +150,38 @@ def repository_id(answer, repository, pinned):
     return found
 
 
+#: How a repository that others made may be encrypted: each of them has a key that can be exported.
+ADOPTABLE = ("repokey-blake2", "repokey", "keyfile-blake2", "keyfile", "authenticated-blake2", "authenticated")
+
+
+def refused_adoption(code, said, repository):
+    """(code, sentence) for what keeps a repository that others made from being adopted."""
+    if code == "vault_id_changed" and "is not encrypted" in said:
+        code, said = "encryption", "none"
+    if code == "encryption":
+        how = "is not encrypted" if said == "none" else "is encrypted by %s" % (said or "nothing known")
+        return "unsupported", (
+            "%s %s, which is not taken; what is: %s. Make a new vault, and keep this repository as long as its "
+            "archives are wanted." % (repository, how, ", ".join(ADOPTABLE))
+        )
+    if code == "known":
+        return "vault_exists", (
+            "The Borg repository at %s (%s…) is a vault here already, or a copy of one: Borg cannot tell two of one id "
+            "apart." % (repository, said[:12])
+        )
+    if code == "wrong_passphrase" and "key file" in said:
+        return code, (
+            "The key of %s is in a file, which is not on this host: give its text as key=. `borg key export`, where it "
+            "was used so far, prints it." % repository
+        )
+    if code == "wrong_passphrase":
+        return code, (
+            "The passphrase that was given does not open %s, so it was not adopted. Give the one that it has now."
+            % repository
+        )
+    return code, said
+
+
 def created(text, name, repository, pinned):
     """The archive that `borg create --json` says it made: {"name", "borg_id", "stats"}."""
     answer = parsed(text, "the backup")
@@ -192,6 +224,45 @@ def listed(text, repository, pinned):
     encryption = answer.get("encryption")
     mode = encryption.get("mode") if isinstance(encryption, dict) else None
     return {"borg_id": found, "encryption": str(mode or ""), "archives": archives}
+
+
+#: What `borg check` (1.2 to 1.4) says at the end of each half of a vault: of its repository, of its archives.
+_WHOLE = "finished segment check at segment "
+_GOOD = {
+    "repository": (
+        "Finished full repository check, no problems found.",
+        "Finished partial repository check, no problems found.",
+    ),
+    "archives": ("Archive consistency check complete, no problems found.",),
+}
+_BAD = ("repository check, errors found", "Archive consistency check complete, problems found")
+_FOUND = re.compile(
+    r"integrity error|mismatch|missing|corrupt|not found|Did not get|verification failed|error reading|defect", re.I
+)
+
+
+def checked(texts, part, repository):
+    """True if all of a part was gone through, False if its check goes on the next time. What counts are Borg's words:
+    its exit code is 1 for damage and for what is none. Raises `Failure`, also where it said nothing.
+    """
+    if any(sign in text for text in texts for sign in _BAD):
+        told = [text for text in texts if _FOUND.search(text) and not text.startswith(("ID: ", "Finished "))]
+        found = [_first_line(text) for text in told]
+        raise Failure(
+            "vault_damaged",
+            "`borg check` found %s damaged: %s. Nothing was repaired; docs/checks.md says what to do."
+            % (repository, "; ".join(list(dict.fromkeys(found))[:3]) or "it did not say where"),
+        )
+    good = _GOOD["repository" if part == "repository" else "archives"]
+    if not any(text.startswith(good) for text in texts):
+        raise Failure(
+            "unparsable",
+            "Borg did not say whether %s is whole, so it counts as not checked: %s"
+            % (repository, (texts or ["it said nothing"])[-1]),
+        )
+    if part == "data" and not any(text.startswith("Finished cryptographic data integrity") for text in texts):
+        raise Failure("unparsable", "Borg did not say that it verified the data of %s." % repository)
+    return part != "repository" or any(text.startswith(_WHOLE) for text in texts)
 
 
 def key_digest(text):

@@ -177,6 +177,42 @@ def sources_of(command_line, name):
     return [str(word) for word in words[words.index("::" + name) + 1 :]]
 
 
+def delete(names, *, lock_wait):
+    """`borg delete` of archives by their exact names; their data stays until a compact."""
+    if not names:
+        # Without one Borg would delete the whole repository.
+        raise BadArgument("no archive is named that is to be deleted")
+    first, *others = [archive(name) for name in names]
+    return [*common("delete", lock_wait), "--list", "--", first, *(name[2:] for name in others)]
+
+
+def compact(*, lock_wait):
+    """`borg compact`: what was deleted is gone for good, and its space free."""
+    return [*common("compact", lock_wait), "--info"]
+
+
+#: What `borg check` is asked for, by what part of a vault is gone through. Never a repair.
+PARTS = {
+    "repository": ("--repository-only",),
+    "archives": ("--archives-only",),
+    # Borg reads all chunks then, whichever archives are named.
+    "data": ("--archives-only", "--verify-data"),
+}
+
+
+def check(part, *, lock_wait, max_duration=0):
+    """`borg check` of one part. A repository's may end after some seconds, and goes on from there the next time.
+
+    What it found is said in words only (on the level of information), and the words are what counts.
+    """
+    argv = [*common("check", lock_wait), "--info", "--progress", *PARTS[part]]
+    if max_duration:
+        if part != "repository":
+            raise BadArgument("only the check of a repository can be broken off and go on later")
+        argv += ["--max-duration", str(int(max_duration))]
+    return argv
+
+
 def identity(*, lock_wait):
     """The repository's id and encryption, without a look at its archives (`borg info` would fill the cache first)."""
     return [*common("list", lock_wait), "--json", "--last", "1"]

@@ -123,6 +123,10 @@ class Control:
         """A secret that the job brings home, to be sealed."""
         self._call({"do": "keep", "name": name, "secret": secret})
 
+    def deciding(self):
+        """The job is about to do what cannot be undone. True once the library has that on record; else it must not."""
+        return bool(self._call({"do": "deciding"}).get("committed"))
+
     def ended(self, outcome, forget=()):
         """How the job ended: a mapping of error (code, message), warnings, archives, stats, facts.
 

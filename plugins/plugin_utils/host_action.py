@@ -18,8 +18,11 @@ display = Display()
 #: What the agent calls it -> what the library calls it.
 CODES = {
     "agent_failed": "internal",
+    "borg_failed": "borg_failed",
+    "borg_missing": "borg_missing",
     "broken": "bad_arguments",
     "busy": "lock_held",
+    "changed": "lock_held",
     "checksum": "install_failed",
     "client_full": "client_full",
     "cut": "unreachable",
@@ -36,6 +39,7 @@ CODES = {
     "too_long": "unsupported",
     "unsafe_directory": "unsupported",
     "unsupported": "unsupported",
+    "vault_exists": "vault_exists",
     "vault_missing": "vault_missing",
     "version": "borg_too_old",
 }

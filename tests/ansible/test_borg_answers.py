@@ -202,3 +202,55 @@ def test_of_a_traceback_the_end_is_told() -> None:
     text = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    f()\nOSError: it is broken\n'
     said = {"type": "log_message", "levelname": "ERROR", "message": f"{text}\nPlatform: Linux web1\nsys.argv: []"}
     assert refusal(result(json.dumps(said))).message == "Borg failed with exit code 2: OSError: it is broken"
+
+
+@pytest.mark.parametrize(
+    ("msgid", "message", "code", "said"),
+    [
+        ("Cache.CacheInitAbortedError", "Cache initialization aborted", "unsupported", "is not encrypted"),
+        ("KeyfileNotFoundError", "No key file for repository x found in y.", "wrong_passphrase", "key="),
+        ("PassphraseWrong", "passphrase supplied is incorrect", "wrong_passphrase", "was not adopted"),
+        ("Cache.RepositoryReplay", "replay", "vault_damaged", "earlier state"),
+    ],
+)
+def test_why_a_repository_of_others_is_not_adopted(msgid: str, message: str, code: str, said: str) -> None:
+    line = {"type": "log_message", "levelname": "ERROR", "message": message, "msgid": msgid}
+    failure = refusal(result(json.dumps(line)))
+    found = borg_answers.refused_adoption(failure.code, failure.message, HERE)
+    assert found[0] == code
+    assert said in found[1]
+    assert HERE in found[1]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("part", ["repository", "slice", "archives", "data"])
+def test_a_check_goes_by_words(version: str, part: str) -> None:
+    scope = {"slice": "repository"}.get(part, part)
+    good, _ = recorded(version, f"check-{part}")
+    assert good["rc"] == 0
+    borg_answers.check(good, HERE)
+    assert borg_answers.checked(borg_answers.texts_of(good["tail"]), scope, HERE) is True
+    bad, _ = recorded(version, f"check-{part}-damaged")
+    borg_answers.check(bad, HERE)  # Its exit code is that of a warning.
+    texts = borg_answers.texts_of(bad["tail"])
+    if part == "archives":
+        # What lies in a damaged chunk of data, a check of archives does not see.
+        assert borg_answers.checked(texts, scope, HERE) is True
+        return
+    with pytest.raises(Failure) as caught:
+        borg_answers.checked(texts, scope, HERE)
+    assert caught.value.code == "vault_damaged"
+    assert "Data integrity error: Segment entry checksum mismatch [segment 2, offset" in caught.value.message
+    assert "docs/checks.md" in caught.value.message
+
+
+def test_a_check_without_its_last_words_is_none() -> None:
+    texts = ["Starting repository check", "finished segment check at segment 9"]
+    for scope in ("repository", "archives", "data"):
+        with pytest.raises(Failure) as caught:
+            borg_answers.checked(texts, scope, HERE)
+        assert caught.value.code == "unparsable"
+    partial = ["finished partial segment check at segment 4", "Finished partial repository check, no problems found."]
+    assert borg_answers.checked(partial, "repository", HERE) is False
+    with pytest.raises(Failure, match="did not say that it verified the data"):
+        borg_answers.checked(["Archive consistency check complete, no problems found."], "data", HERE)

@@ -17,6 +17,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 #: Action -> what `tasks_from` calls it by.
 ACTIONS = {
+    "borg_check": "check",
     "borg_create": "archive",
     "borg_extract": "extract",
     "borg_init": "init",
@@ -25,6 +26,7 @@ ACTIONS = {
     "borg_stream": "stream",
 }
 DOCUMENTED = [*ACTIONS, "borg_rekey", "mysql_dump", "mysql_load", "postgresql_dump", "postgresql_load", "report"]
+DOCUMENTED += ["borg_upkeep", "repository_upkeep"]
 DOCUMENTED += ["vm_dump", "vm_load"]
 #: What only the action takes: the role settles it.
 OWN = {"final", "key"}

@@ -41,6 +41,24 @@ CASES = [
     ("catalog", {}, {"borg_passphrase", "ssh_key"}),
     ("catalog", {"vault": BOX, "repository": STORAGE_BOX}, {"borg_passphrase"}),
     ("catalog", {"vault": LOCAL, "repository": DISK}, {"become_password", "borg_passphrase"}),
+    # Of a repository no passphrase is needed: its own host gets none.
+    ("check", {"job": {"options": {"part": "repository"}}, "client": None}, {"admin_become_password"}),
+    ("check", {"job": {"options": {"part": "data"}}, "client": None}, {"borg_passphrase", "ssh_key"}),
+    (
+        "check",
+        {"job": {"options": {"part": "repository"}}, "client": None, "vault": BOX, "repository": STORAGE_BOX},
+        {"borg_passphrase"},
+    ),
+    (
+        "check",
+        {"job": {"options": {"part": "repository"}}, "vault": LOCAL, "repository": DISK},
+        {"become_password"},
+    ),
+    (
+        "check",
+        {"job": {"options": {"part": "archives"}}, "vault": LOCAL, "repository": DISK},
+        {"become_password", "borg_passphrase"},
+    ),
     ("restore", {}, {"become_password", "borg_passphrase"}),
     ("restore", {"client": None}, {"borg_passphrase", "ssh_key"}),
     (
@@ -164,6 +182,8 @@ def test_where_each_kind_works():
         "prepare_repository": ["web1.example.org"] * 3,
         "backup": ["web1.example.org"] * 2,
         "catalog": ["the controller", "the controller", "web1.example.org"],
+        # Never on a client, but for a vault in its own folder.
+        "check": ["nas", "the controller", "the controller", "web1.example.org", "web1.example.org"],
         "restore": [
             "web1.example.org",
             "the controller",

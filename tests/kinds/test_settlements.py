@@ -13,6 +13,7 @@ from cyborglib.executor import Outcome
 from cyborglib.kinds import KINDS, Refused, Settlement
 from cyborglib.kinds.backup import ArchiveName, archive_name
 from cyborglib.kinds.exported import key_digest
+from cyborglib.model import Baseline
 from tests.kinds.scene import (
     ARCHIVE,
     CLIENT,
@@ -234,6 +235,7 @@ def test_a_new_vault():
         "ready": True,
         "borg_id": ID,
         "prepared_at": NOON,
+        "baseline": Baseline(at=int(NOON.timestamp())),
         "key_export": EXPORT,
         "public_key": KEY,
     }

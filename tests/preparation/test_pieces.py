@@ -189,6 +189,8 @@ def test_lines_of_others_stay_byte_by_byte(data: bytes, end: bool) -> None:
     assert once.startswith(data)
     assert twice == once + two.text + b"\n"
     assert KEYS.edited(twice, [one, two]) == twice
+    assert KEYS.keys_of(twice, one.tag) >= {BODIES[0].split()[-1].encode()}
+    assert KEYS.keys_of(twice, "0" * 12) == KEYS.keys_of(b"", one.tag) == set()
     # Another key takes the place of the first, and stays where it was.
     changed = KEYS.edited(twice, [line("a", "client", BODIES[2])])
     assert changed == twice.replace(one.text, line("a", "client", BODIES[2]).text)

@@ -269,3 +269,24 @@ def test_an_ended_job_can_be_planned_again(fleet: Fleet, store: Store) -> None:
         launched_by="relaunch",
     )
     assert [(key.name, key.alone) for key in again.keys] == [("vault:1", False), ("client:1", True)]
+
+
+@pytest.mark.parametrize(
+    ("code", "adopted", "kept"),
+    [("wrong_passphrase", True, 0), ("key_not_authorized", True, 1), ("wrong_passphrase", False, 1)],
+)
+def test_what_was_to_be_adopted_and_could_not_be_is_no_vault(
+    fleet: Fleet, store: Store, code: str, adopted: bool, kept: int
+) -> None:
+    vault = fleet.vaults[0].id or 0
+    store.vaults.observe(vault, adopted=adopted)
+    first, second = fleet.chain()[1:3]
+    store.jobs.queue([evolve(first, after=()), evolve(second, after=(0,))])
+    claim = fleet.take()
+    store.jobs.fail(1, claim.fence, JobError("lock_held", "later"), retry_at=store._database.clock())
+    assert len(store.vaults.find(id=vault)) == 1, "it is tried again"
+    claim = fleet.take()
+    changed = store.jobs.fail(1, claim.fence, JobError(code, "no"))
+    assert [job.status for job in changed] == ["failed", "skipped"]
+    assert len(store.vaults.find(id=vault)) == kept
+    assert len(store.vaults) == 2 + kept, "no other one goes with it"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from cyborglib.errors import ErrorCode, JobError
 from cyborglib.model import (
     Archive,
+    Baseline,
     Client,
     Job,
     JobKind,
@@ -39,6 +40,7 @@ lines = st.text(st.characters(codec="utf-8", min_codepoint=32, exclude_character
 whole = st.integers(-(2**63), 2**63 - 1)
 sizes = st.integers(0, 2**62)
 floats = st.floats(allow_nan=False, allow_infinity=False)
+shares = st.floats(0, 1, exclude_min=True)
 zones = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 _bounds = (datetime(1900, 1, 1), datetime(2999, 12, 30))  # noqa: DTZ001 - hypothesis wants them so
 times = st.datetimes(*_bounds, timezones=st.one_of(st.just(UTC), zones))
@@ -174,10 +176,25 @@ vaults = st.builds(
     controller_key=maybe(long_secrets),
     ready=st.booleans(),
     suspect=texts,
+    adopted=st.booleans(),
+    encryption=texts,
     filesystem=texts,
     created_at=maybe(times),
     prepared_at=maybe(times),
     rekeyed_at=maybe(times),
+    baseline=maybe(
+        st.builds(
+            Baseline, freeable_bytes=sizes, stored_bytes=sizes, transaction=sizes, log_bytes=sizes, at=sizes
+        )
+    ),
+    unsettled_at=maybe(times),
+    deleted_at=maybe(times),
+    prune_at=maybe(times),
+    compact_at=maybe(times),
+    repository_checked_at=maybe(times),
+    archives_checked_at=maybe(times),
+    data_checked_at=maybe(times),
+    next_check=maybe(times),
 )
 archives = st.builds(
     Archive,
@@ -239,6 +256,14 @@ settings = st.builds(
     Settings,
     prepare=st.booleans(),
     catalog=st.booleans(),
+    prune=st.booleans(),
+    prune_every=st.integers(1, 366),
+    max_prune_share=shares,
+    compact=st.booleans(),
+    compact_after=st.integers(0, 366),
+    verify_compact=st.booleans(),
+    max_fewer_files=shares,
+    max_fewer_bytes=shares,
     controller_account=st.one_of(st.just(""), accounts),
     parallel=st.integers(1, 1000),
     hold_client=st.booleans(),
@@ -260,4 +285,8 @@ settings = st.builds(
     output_lines=st.integers(100, 10**7),
     keep_jobs=st.integers(1, 36500),
     retry_delays=st.lists(st.integers(0, 86400), max_size=4),
+    check_repository_days=st.integers(0, 3660),
+    check_archives_days=st.integers(0, 3660),
+    check_data_days=st.integers(0, 3660),
+    check_seconds=st.integers(60, 7 * 86400),
 )

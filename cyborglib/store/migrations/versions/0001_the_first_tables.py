@@ -246,6 +246,14 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("prepare", sa.Boolean(), nullable=False),
         sa.Column("catalog", sa.Boolean(), nullable=False),
+        sa.Column("prune", sa.Boolean(), nullable=False),
+        sa.Column("prune_every", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("max_prune_share", sa.Float(), nullable=False),
+        sa.Column("compact", sa.Boolean(), nullable=False),
+        sa.Column("compact_after", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("verify_compact", sa.Boolean(), nullable=False),
+        sa.Column("max_fewer_files", sa.Float(), nullable=False),
+        sa.Column("max_fewer_bytes", sa.Float(), nullable=False),
         sa.Column("controller_account", sa.String(length=32), nullable=False),
         sa.Column("parallel", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("hold_client", sa.Boolean(), nullable=False),
@@ -267,6 +275,10 @@ def upgrade() -> None:
         sa.Column("output_lines", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("keep_jobs", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("retry_delays", sa.Text(), nullable=False),
+        sa.Column("check_repository_days", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("check_archives_days", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("check_data_days", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("check_seconds", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cyborg_settings")),
     )
     op.create_table(
@@ -352,10 +364,21 @@ def upgrade() -> None:
         sa.Column("controller_key", sa.Text(), nullable=True),
         sa.Column("ready", sa.Boolean(), nullable=False),
         sa.Column("suspect", sa.Text(), nullable=False),
+        sa.Column("adopted", sa.Boolean(), nullable=False),
+        sa.Column("encryption", sa.Text(), nullable=False),
         sa.Column("filesystem", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("prepared_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("rekeyed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("baseline", sa.Text(), nullable=True),
+        sa.Column("unsettled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("prune_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("compact_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("repository_checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("archives_checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("data_checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_check", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["client"], ["cyborg_clients.id"], name=op.f("fk_cyborg_vaults_client"), ondelete="RESTRICT"
         ),
@@ -365,7 +388,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cyborg_vaults")),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_cyborg_vaults_next_check", "cyborg_vaults", ["next_check"], unique=False)
     op.create_index("ix_cyborg_vaults_client", "cyborg_vaults", ["client"], unique=False)
+    op.create_index("ix_cyborg_vaults_compact_at", "cyborg_vaults", ["compact_at"], unique=False)
+    op.create_index("ix_cyborg_vaults_prune_at", "cyborg_vaults", ["prune_at"], unique=False)
     op.create_index(
         "uq_cyborg_vaults_repository",
         "cyborg_vaults",

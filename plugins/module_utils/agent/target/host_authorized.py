@@ -88,6 +88,12 @@ def edited(data, add=(), remove=None, now=None):
     return b"".join(kept) + b"".join(line.text + b"\n" for line in missing)
 
 
+def keys_of(data, tag):
+    """The keys that our lines of a vault let in."""
+    found = (OURS.match(raw) for raw in data.splitlines())
+    return {one.group(5) for one in found if one and one.group(2).decode("ascii") == tag}
+
+
 def foreign(text, wanted, number):
     """A key with a line of somebody else's would be let in by that line, without our limits."""
     if text.lstrip().startswith(b"#"):

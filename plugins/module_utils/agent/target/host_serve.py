@@ -83,8 +83,20 @@ def asked(original):
 
 
 def look(tag, mode):
-    if mode == "client" and os.path.lexists("%s/closed/%s" % (STATE, tag)):
+    if mode == "client" and closed("%s/closed/%s" % (STATE, tag)):
         refuse("vault closed: it is closed to its clients for maintenance; try again later.")
+
+
+def closed(path):
+    """True while the mark is there: a person's own, which is empty, for good; one of a job's until its time is over."""
+    try:
+        with open(path, encoding="ascii") as file:
+            words = file.read(200).split()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return len(words) != 2 or not words[0].isdigit() or time.time() < int(words[0])
 
 
 def lock(tag, wait):

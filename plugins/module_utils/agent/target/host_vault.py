@@ -11,6 +11,7 @@ import time
 
 from .frame import Refused
 from .host_account import account_of, check_sshd, ensure_account, keys_file, sshd_says
+from .host_adopting import adopt
 from .host_authorized import WRAPPER, Line, edit_keys, restore_labels
 from .host_files import open_way, read_whole, shown, take_lock, write_whole
 from .host_folder import ensure_folder, vault_path
@@ -47,6 +48,7 @@ def op_host_vault(request):
         "changes": work.changes,
         "warnings": work.warnings,
         "busy": work.busy,
+        "known": work.known,
     }
 
 
@@ -58,6 +60,7 @@ class Work:
         self.account, self.vault = request["account"], int(request["vault"])
         self.tag = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
         self.changes, self.warnings, self.busy = [], [], False
+        self.known = False
         self.folder = None
 
     def lines(self):
@@ -87,8 +90,12 @@ class Work:
 def ensure(work):
     request, check = work.request, work.check
     lines = work.lines()
-    entry = ensure_account(work.account, check, work.changes)
-    ensure_folder(work.path, entry, work.account, check, work.changes, work.warnings)
+    if request.get("existing"):
+        entry = account_of(work.account)
+        adopt(work, entry, lines, json.loads((read_known(work.tag) or b"{}").decode("ascii")))
+    else:
+        entry = ensure_account(work.account, check, work.changes)
+        ensure_folder(work.path, entry, work.account, check, work.changes, work.warnings)
     ensure_wrapper(request["serve"], check, work.changes)
     about = {
         "vault": work.vault,
@@ -185,16 +192,37 @@ def remove(work):
 
 def close(work):
     """Clients are refused from now on. ``busy`` says whether somebody is at work still."""
-    path = "%s/closed/%s" % (STATE, work.tag)
-    if not os.path.lexists(path):
+    mark = mark_of(work)
+    there = read_mark(work)
+    # What a person closed stays closed until a person opens it.
+    if there is None or (there and mark):
         work.changes.append("close the vault to its clients")
         if not work.check:
-            write_whole(work.below("closed"), work.tag, b"", 0o644)
+            write_whole(work.below("closed"), work.tag, mark, 0o644)
     work.busy = is_busy(work.tag)
 
 
+def mark_of(work):
+    """What stands in the mark that closes a vault: until when, and who closed it; nothing for good."""
+    seconds, by = int(work.request.get("seconds") or 0), str(work.request.get("by") or "-")
+    return b"%d %s\n" % (time.time() + seconds, by.encode("ascii")) if seconds else b""
+
+
+def read_mark(work):
+    try:
+        return read_whole(open_way("%s/closed" % STATE, False), work.tag, 200)
+    except Refused as error:
+        if error.error["code"] != "missing":
+            raise
+        return None
+
+
 def reopen(work):
-    path = "%s/closed/%s" % (STATE, work.tag)
+    path, by = "%s/closed/%s" % (STATE, work.tag), work.request.get("by")
+    if by and (read_mark(work) or b"").split()[1:] != [by.encode("ascii")]:
+        # Closed by a person, or by a later try of the same job, which is at work.
+        work.busy = is_busy(work.tag)
+        return
     if os.path.lexists(path):
         work.changes.append("open the vault to its clients")
         if not work.check:
