@@ -364,6 +364,7 @@ def test_relaunch_is_a_new_job_and_the_old_one_stays(fleet):
     it = fleet(failing("backup", "source_missing", times=1))
     [job] = it.cyborg.run(it.policy)
     [again] = it.cyborg.relaunch(job)
+    assert (job.relaunch_of, again.relaunch_of) == (None, job.id)
     it.cyborg.finish([again])
     assert it.cyborg.jobs.get(job.id) == job
     assert it.cyborg.jobs.get(again.id).status == "successful"

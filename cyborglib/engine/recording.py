@@ -22,7 +22,7 @@ from ..events import (
     JobSucceeded,
 )
 from ..executor import ArchiveMade
-from ..kinds import Settlement, Work
+from ..kinds import LOOKED_FOR, Settlement, Work
 from ..model import Archive, Job, JobKind, JobStatus
 from ..store import Store
 from .at_work import Ending
@@ -115,8 +115,10 @@ def _failed(store: Store, work: Work, ending: Ending) -> list[Job]:
     archives = _archives(work, ending.settlement)
     if error.code is ErrorCode.CANCELED:
         return store.jobs.finish_canceled(_id(job), work.fence, archives)
-    # One that is lost gets here only if nothing of it is at work any more (`recovering`), or is permanent.
-    again = not error.permanent and job.attempt < job.attempts
+    # A backup that is lost gets here only if nothing of it is at work any more, or is permanent (`recovering`). Others
+    # may still be at work over there: nobody starts a second one beside them.
+    lost = error.code is ErrorCode.LOST and job.kind in ASKED - LOOKED_FOR
+    again = not error.permanent and not lost and job.attempt < job.attempts
     retry_at = work.now + _delay(work, job) if again else None
     return store.jobs.fail(
         _id(job),

@@ -120,6 +120,8 @@ class Job:
     archive: int | None = None
     after: tuple[int, ...] = field(default=(), converter=as_ids)
     launched_by: str = "call"
+    #: The job that this one does once more, which says how it went then.
+    relaunch_of: int | None = None
     due: datetime | None = field(default=None, converter=as_utc)
     attempt: int = 0
     attempts: int = 1

@@ -62,6 +62,15 @@ class JobShelf(ReadShelf[Job]):
             ids, new = queueing.queue(connection, planned, now, sealer, self.get)
             return Queued(self._of(connection, ids), new)
 
+    def relaunched(self, queued: Queued, old: Job) -> Queued:
+        """Note of the new jobs of its kind that they do an ended job once more. In the transaction that queued them."""
+        new = [job.id for job in queued.new if job.kind is old.kind and job.id is not None]
+        with self._database.transaction() as connection:
+            mine = update(schema.jobs).where(schema.jobs.c.id.in_(new))
+            connection.execute(mine.values(relaunch_of=old.id))
+            ids = [job.id for job in queued if job.id is not None]
+            return Queued(self._of(connection, ids), [job.id for job in queued.new if job.id is not None])
+
     def again(self, job: Job) -> NewJob:
         """What an ended job did, planned once more. A backup's keys are as its kind and ids say."""
         if not job.finished:
