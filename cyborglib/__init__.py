@@ -51,7 +51,9 @@ from .events import (
 from .executor import Control, Executor, HostRun, Outcome, Run
 from .model import (
     Archive,
+    Change,
     Client,
+    Entry,
     Job,
     JobKind,
     JobStatus,
@@ -64,6 +66,7 @@ from .model import (
     Stats,
     Variables,
     Vault,
+    Version,
 )
 from .retention import Verdict
 from .secret import Secret
@@ -80,12 +83,14 @@ __all__ = [
     "ArchiveDoubtful",
     "ArchiveForeign",
     "ArchivesPruned",
+    "Change",
     "Client",
     "ClockDoubtful",
     "Control",
     "Cyborg",
     "CyborgError",
     "Disabled",
+    "Entry",
     "ErrorCode",
     "Event",
     "Executor",
@@ -136,6 +141,7 @@ __all__ = [
     "VaultRekeyed",
     "VaultSuspected",
     "Verdict",
+    "Version",
     "WrongKey",
     "__version__",
     "console",

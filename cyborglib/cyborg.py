@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from .facade.adopting import Adopting
 from .facade.aftercare import Aftercare
+from .facade.contents import Contents
 from .facade.keeping import Keeping
 from .facade.proving import Proving
 from .facade.queueing import Queueing
 from .facade.working import Working
 
 
-class Cyborg(Adopting, Queueing, Aftercare, Keeping, Proving, Working):
+class Cyborg(Adopting, Queueing, Aftercare, Keeping, Proving, Contents, Working):
     """Everything of one store: what is to be backed up, the verbs, and the engine that works them.
 
     `bind` is a database URL ("sqlite:///cyborg.db", "postgresql+psycopg://…") or the host application's

@@ -7,13 +7,13 @@ through `Control.secret` when they are needed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from attrs import field, frozen
 
 from .errors import JobError
-from .model import Job, Progress, Stats
+from .model import Item, Job, Progress, Stats
 from .secret import Secret
 
 
@@ -127,6 +127,33 @@ class Outcome:
         return self.error is None
 
 
+class Contents(Protocol):
+    """Takes in what is in one archive, piece by piece. Used by one thread at a time; each call may take a while.
+
+    Raises `InvalidTransition` once the job, or this archive, is another engine's; `StoreError` while the database is
+    away. Nobody sees anything of it before `finish` has returned.
+    """
+
+    def take(self, items: Sequence[Item]) -> None:
+        """Some entries; those of a folder after or before it, in any order."""
+
+    def finish(self) -> None:
+        """Those were all, and the listing came to a good end."""
+
+    def abandon(self) -> None:
+        """They were not: nothing of them stays."""
+
+    @property
+    def entries(self) -> int:
+        """How many were taken in."""
+        ...
+
+    @property
+    def left_out(self) -> int:
+        """How many could not be: Borg writes none like them."""
+        ...
+
+
 class Control(Protocol):
     """What an executor tells the engine, and asks it. Every method may be called from any thread.
 
@@ -165,6 +192,13 @@ class Control(Protocol):
 
     def keep(self, job: int, name: str, secret: Secret) -> None:
         """A secret that the job brought home (a vault's exported key), to be sealed at once."""
+
+    def contents(self, job: int, archive: int) -> Contents | None:
+        """What takes in the contents of an archive, one of those that the job was given to read.
+
+        None if they are not wanted (any more). Raises `NotFound` for an archive that is not the job's to read.
+        """
+        ...
 
     def deciding(self, job: int) -> bool:
         """The job is about to do what cannot be undone: it deletes what its `HostRun` told it to, or compacts.

@@ -103,11 +103,14 @@ def prepare_repository(store: Store, repository: Repository, now: datetime) -> Q
 
 def catalog(store: Store, repository: Repository) -> Queued:
     """Queue the controller's look into each vault of a repository."""
+    return look(store, [vault for vault in store.vaults.find(repository=repository.id) if vault.ready])
+
+
+def look(store: Store, vaults: Iterable[Vault]) -> Queued:
+    """Queue the controller's look into some vaults."""
     with store.transaction():
         planned = [
-            _catalog(store, repository, vault, launched_by="call")
-            for vault in store.vaults.find(repository=repository.id)
-            if vault.ready
+            _catalog(store, store.repositories.get(vault.repository), vault, launched_by="call") for vault in vaults
         ]
         return store.jobs.queue(planned)
 

@@ -10,7 +10,7 @@ import hashlib
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,7 +18,7 @@ from attrs import evolve
 
 from .errors import ErrorCode, Invalid, JobError
 from .executor import ArchiveMade, Control, HostRun, Outcome, Run
-from .model import Job, JobKind, Progress, Stats
+from .model import Item, Job, JobKind, Progress, Stats
 from .sealing import generate_ssh_key
 from .secret import Secret
 
@@ -51,6 +51,8 @@ class FakeExecutor:
     `lost` and `gone=True` is one of whose job the host knows nothing any more: it is looked for in `vaults`. So is
     one whose run was broken, once it is asked for.
 
+    `contents` says what is in archives, by their names, for a listing that reads it; of others nothing is told.
+
     To look at afterwards: `runs` are the runs that were handed over, in order; `vaults` has, for each vault's
     id, the Borg ids of its archives by their names. Take one away, and it has vanished.
     """
@@ -70,6 +72,7 @@ class FakeExecutor:
         self._keys: dict[str, str] = {}
         self.runs: list[Run] = []
         self.vaults: dict[int, dict[str, str]] = defaultdict(dict)
+        self.contents: dict[str, Sequence[Item]] = {}
 
     def execute(self, run: Run, control: Control) -> None:
         """Work all jobs of the run at the same time."""
@@ -146,6 +149,13 @@ class FakeExecutor:
             return
         with self._lock:
             answer = self._completed(job, host.variables, answer)
+            wanted = host.variables.get("borg_contents", ()) if job.kind is JobKind.CATALOG else ()
+            there = [one for one in wanted if self.vaults[job.vault or 0].get(one["name"]) == one["id"]]
+        for one in there:
+            contents = control.contents(host.job, one["archive"]) if one["name"] in self.contents else None
+            if contents is not None:
+                contents.take(self.contents[one["name"]])
+                contents.finish()
         control.ended(host.job, answer)
 
     def _completed(self, job: Job, variables: Mapping[str, Any], outcome: Outcome) -> Outcome:

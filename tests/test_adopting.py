@@ -71,6 +71,7 @@ def test_it_becomes_a_vault_and_what_is_in_it_foreign(scene):
     assert (vault.ready, vault.adopted, vault.foundling, vault.encryption) == (True, True, False, "repokey-blake2")
     assert vault.passphrase == cy.Secret("what it has now")
     assert vault.key_export is not None
+    assert (vault.baseline, vault.unsettled_at) == (None, it.cyborg._clock()), "nobody counted what was done before"
     handed = it.handed("prepare_repository")
     assert handed.variables["prepare_repository_existing"] is True
     assert handed.variables["prepare_repository_folder"] == "/srv/old/web1"

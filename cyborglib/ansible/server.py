@@ -32,6 +32,7 @@ from .folders import write_private
 from .frames import LIMIT, BadFrame, Unpacker, pack
 from .ledger import Ledger
 from .outcomes import HostileAnswer, as_outcome, as_progress
+from .receiving import Receiving
 from .redaction import Redactor
 from .texts import harmless
 
@@ -65,6 +66,8 @@ class Peer:
     out: bytearray = Factory(bytearray)
     work: HostRun | None = None
     watches: bool = False
+    #: The job whose archives' contents it hands over.
+    hands_over: int | None = None
 
 
 class Server:
@@ -75,6 +78,7 @@ class Server:
     ) -> None:
         self._ledger, self._control, self._redactor = ledger, control, redactor
         self._acknowledging = acknowledging
+        self._receiving = Receiving(control)
         self._due = {work.job: acknowledging.due(work.host) for work in ledger.open}
         self._token = secrets.token_urlsafe(32)
         self._given: set[tuple[int, str]] = set()
@@ -109,6 +113,7 @@ class Server:
 
     def close(self) -> None:
         """Do what was still to be done, and end."""
+        self._receiving.close()
 
         def end() -> None:
             self._closing = True
@@ -187,6 +192,8 @@ class Server:
 
     def _drop(self, peer: Peer) -> None:
         if self._peers.pop(peer.connection, None):
+            if peer.hands_over is not None:
+                self._receiving.hung_up(peer.hands_over)
             self._selector.unregister(peer.connection)
             peer.connection.close()
 
@@ -206,6 +213,7 @@ class Server:
     # -- what is said --------------------------------------------------------------------------------------
 
     def _answer(self, peer: Peer, message: dict[str, Any]) -> None:
+        reply: dict[str, Any] | None
         try:
             reply = self._hello(peer, message) if peer.work is None else self._said(peer, peer.work, message)
         except Refused as refused:
@@ -218,7 +226,19 @@ class Server:
             # Only the kind of what went wrong is said: a message could hold what it was about.
             logger.exception("a message on the control socket could not be answered")
             reply = {"ok": False, "error": "internal", "message": "the library failed; its log says how"}
-        peer.out += pack(reply)
+        if reply is not None:
+            peer.out += pack(reply)
+
+    def _later(self, peer: Peer, reply: dict[str, Any]) -> None:
+        """An answer that took its time; the peer may be gone."""
+        if peer.connection in self._peers:
+            peer.out += pack(reply)
+            try:
+                self._flush(peer)
+            except BlockingIOError:
+                return  # The selector says when there is room.
+            except OSError:
+                self._drop(peer)
 
     def _hello(self, peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
         token = message.get("token")
@@ -236,7 +256,7 @@ class Server:
         self.heard.add(work.job)
         return {"ok": True, "canceled": self._ledger.canceled_for(work.job) is not None}
 
-    def _said(self, peer: Peer, work: HostRun, message: dict[str, Any]) -> dict[str, Any]:
+    def _said(self, peer: Peer, work: HostRun, message: dict[str, Any]) -> dict[str, Any] | None:
         if self._ledger.get(work.job) is None:
             raise Refused("ended", "this job has ended")
         do = message.get("do")
@@ -259,6 +279,12 @@ class Server:
             committed = self._ledger.end(work.job, outcome)
             names = _names(message.get("forget", []))
             return {"ok": True, "committed": committed, "later": committed and self._acknowledging.later(work, names)}
+        elif do == "contents":
+            peer.hands_over = work.job
+            self._receiving.message(
+                work.job, message, lambda reply: self.call(lambda: self._later(peer, reply))
+            )  # fmt: skip
+            return None
         elif do == "watch":
             peer.watches = True
         else:

@@ -12,7 +12,7 @@ from attrs import evolve
 
 from ..errors import ErrorCode, JobError, NotFound
 from ..events import HostKeyAccepted, JobProgressed
-from ..executor import ArchiveMade, Outcome
+from ..executor import ArchiveMade, Contents, Outcome
 from ..kinds import KINDS, Refused, Settlement, recovery
 from ..model import Job, Progress, Stats
 from ..model.client import split_host_key
@@ -122,12 +122,20 @@ class EngineControl:
         with self._outbox.committing():
             assigned.kept[name] = secret
 
+    def contents(self, job: int, archive: int) -> Contents | None:
+        """Takes in the contents of one of the archives that the job has to read; None if they are not wanted."""
+        assigned = self._member(job)
+        given = assigned.host_run.variables.get("borg_contents", ()) if assigned.assignment is not None else ()
+        if not self.open(assigned) or archive not in [one["archive"] for one in given]:
+            raise NotFound(f"job {job} has not to read the archive {archive}, or has ended")
+        return self._store.contents.begin(archive, job, assigned.work.fence)
+
     def deciding(self, job: int) -> bool:
         """Commit what the job is about to delete; from then on it counts as gone, whatever becomes of the job."""
         assigned = self._member(job)
         vault = assigned.work.vault
         with self._outbox.committing(), self._store.transaction():
-            if not assigned.open or assigned.canceled or assigned.assignment is None or vault is None:
+            if not self.open(assigned) or assigned.canceled or assigned.assignment is None or vault is None:
                 return False
             if not self._store.jobs.is_worked(assigned.id, assigned.work.fence):
                 return False
@@ -135,6 +143,7 @@ class EngineControl:
             for archive in assigned.assignment.deletes:
                 if self._store.archives.get(archive).pruned_at is None:
                     self._store.archives.observe(archive, pruned_at=now)
+            self._store.contents.forget(assigned.assignment.deletes)
             assert vault.id is not None
             self._store.vaults.observe(vault.id, unsettled_at=now)
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
 
@@ -39,6 +39,7 @@ class Loading:
         jobs = [claim.job for claim in claims]
         self.settings = settings
         self._store, self._archives, self._jobs = store, store.archives, store.jobs
+        self._contents = store.contents
         self._state_dir = state_dir
         self._role = role
         self._doubt = doubt
@@ -67,7 +68,7 @@ class Loading:
             owner=self._clients.get(archive.client) if archive is not None else None,
             previous=previous,
             previous_bytes=self._bytes(previous),
-            recorded=tuple(archives.find(vault=job.vault)) if job.kind in _LISTING else (),
+            **(self._to_look_for(job) if job.kind in _LISTING else {}),
             writers=self._writers(vault) if job.kind in UPKEEP else (),
             timezone=self._timezone(policy),
             clock=self._doubt() if job.kind in UPKEEP else "",
@@ -77,6 +78,13 @@ class Loading:
             state_dir=self._state_dir,
             role=self._role,
         )
+
+    def _to_look_for(self, job: Job) -> dict[str, Any]:
+        """What a look into a vault should find, and read."""
+        recorded = {archive.id: archive for archive in self._archives.find(vault=job.vault)}
+        ids = self._contents.wanted(job.vault) if job.kind is JobKind.CATALOG and job.vault is not None else []
+        wanted = [recorded[one] for one in ids if one in recorded]
+        return {"recorded": tuple(recorded.values()), "uncataloged": tuple(wanted)}
 
     def _writers(self, vault: Vault | None) -> tuple[Job, ...]:
         if vault is None or vault.id is None:

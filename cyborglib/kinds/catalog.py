@@ -1,8 +1,11 @@
-"""The controller's own look into a vault: are our archives there, with our ids, and under our key?
+"""The controller's own look into a vault: are our archives there, with our ids, and under our key? What is in them?
 
 A client's word that it made a backup is not enough, and a client with an append-only key can still hide
 archives or change the vault's key. Borg runs on the controller (see `controller`), with the controller's key;
 for a vault in a folder of a client, on that client.
+
+What is in archives goes into the catalogue while the job is at work. What cannot be read of that makes the job fail, so
+that it is tried again and somebody hears of it; but what was found in the vault is recorded all the same.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ from .hosts import become_secrets, borg_variables, client_host, unpinned
 from .rekeying import digest, passphrases, taken, told
 from .work import Assignment, Refused, Settlement, Work
 
+#: Archives whose contents one job reads at most: what is left, the next one does.
+MOST = 1000
+
 DOCS = "docs/append-only.md says what that means and how they come back"
 
 
@@ -42,6 +48,9 @@ def assign(work: Work) -> Assignment:
     else:
         host, variables, secrets = listing(work, name)
     variables["borg_key_sha256"] = digest(vault)
+    variables["borg_contents"] = [
+        {"archive": archive.id, "name": archive.name, "id": archive.borg_id} for archive in work.uncataloged[:MOST]
+    ]
     return Assignment(
         playbook="catalog",
         host_run=HostRun(
@@ -80,7 +89,19 @@ def _settled(work: Work, outcome: Outcome) -> Settlement:
         return Settlement(error=explained(work, outcome.error), warnings=outcome.warnings)
     if changed := _changed(work, outcome.facts):
         return suspect(work, changed)
-    return compared(work, entries(outcome.facts), outcome)
+    settlement = compared(work, entries(outcome.facts), outcome)
+    unread = _unread(outcome.facts)
+    return settlement if settlement.error is not None or unread is None else evolve(settlement, error=unread)
+
+
+def _unread(facts: Mapping[str, Any]) -> JobError | None:
+    """Why the contents of some archive could not be read."""
+    told = facts.get("contents_error")
+    if told is None:
+        return None
+    code, message = (told.get("code"), told.get("message")) if isinstance(told, Mapping) else (None, None)
+    known = code if isinstance(code, str) and code in set(ErrorCode) else ErrorCode.INTERNAL
+    return JobError(ErrorCode(known), f"{message} The vault was looked at all the same, and what it holds is recorded")
 
 
 def compared(work: Work, listed: Sequence[Listed], outcome: Outcome) -> Settlement:

@@ -104,7 +104,9 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
         # Nothing was in it before us, so all that is deleted in it is counted.
         observed["baseline"] = Baseline(at=int(work.now.timestamp()))
     if vault.foundling:
-        observed |= {"key_export": export, "encryption": outcome.facts["encryption"]}
+        # Whoever had a key to it until now may have changed what nobody counted: before anything in it is made final,
+        # all data is verified.
+        observed |= {"key_export": export, "encryption": outcome.facts["encryption"], "unsettled_at": work.now}
         if observed["encryption"].startswith("authenticated"):
             warnings += (f"what lies in {vault.location} is signed but not encrypted: its host can read all of it",)
     elif vault.key_export is None:

@@ -63,6 +63,8 @@ class Work:
     others: tuple[str, ...] = ()
     #: Gives those jobs of some ids that there are, as they stand.
     jobs: Callable[[Collection[int]], Sequence[Job]] = _no_jobs
+    #: Those of them whose contents are not in the catalogue, or are to be read anew: in this order.
+    uncataloged: tuple[Archive, ...] = ()
     #: Where the controller keeps Borg's caches, a folder for each vault.
     state_dir: str = ""
     #: See `Role`.

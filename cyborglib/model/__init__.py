@@ -4,6 +4,7 @@ from .archive import Archive
 from .baseline import Baseline
 from .client import Client
 from .clientvars import ClientVariables
+from .contents import Change, Entry, Item, Version
 from .hostvars import HOST_VARIABLES
 from .job import ACTIVE, FINISHED, STEPS, Job, JobKind, JobStatus, Progress, Stats
 from .location import Location
@@ -20,8 +21,11 @@ __all__ = [
     "STEPS",
     "Archive",
     "Baseline",
+    "Change",
     "Client",
     "ClientVariables",
+    "Entry",
+    "Item",
     "Job",
     "JobKind",
     "JobStatus",
@@ -35,4 +39,5 @@ __all__ = [
     "Stats",
     "Variables",
     "Vault",
+    "Version",
 ]

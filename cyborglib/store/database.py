@@ -149,6 +149,11 @@ class Database:
             later.append(call)
 
     @property
+    def in_transaction(self) -> bool:
+        """True in a thread that has a transaction open."""
+        return self._current is not None
+
+    @property
     def _current(self) -> Connection | None:
         return getattr(self._local, "connection", None)
 

@@ -16,6 +16,7 @@ from ..model import Policy, Settings
 from ..newkey import new_key, place_of
 from ..sealing import Sealer
 from . import schema
+from .contents import Contents
 from .database import Database
 from .expiry import Expiry
 from .invitations import Invitations
@@ -70,6 +71,7 @@ class Store:
         self.archives = ArchiveShelf(self._database, ARCHIVES)
         self.jobs = JobShelf(self._database)
         self.invitations = Invitations(self._database)
+        self.contents = Contents(self._database)
         self.expiry = Expiry(self._database)
 
     def close(self) -> None:

@@ -211,3 +211,20 @@ def _sqlite_ms(_element: Any, _compiler: Any, **_options: Any) -> str:
 @compiles(database_ms, "postgresql")
 def _postgresql_ms(_element: Any, _compiler: Any, **_options: Any) -> str:
     return "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+
+class place_of(FunctionElement[int]):  # noqa: N801 - it is read like a function of SQL
+    """Where in a text another one begins: 1 at its first character, 0 nowhere. Case counts, no character is special."""
+
+    type = Whole()
+    inherit_cache = True
+
+
+@compiles(place_of, "sqlite")
+def _sqlite_place(element: Any, compiler: Any, **options: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **options)})"
+
+
+@compiles(place_of, "postgresql")
+def _postgresql_place(element: Any, compiler: Any, **options: Any) -> str:
+    return f"strpos({compiler.process(element.clauses, **options)})"

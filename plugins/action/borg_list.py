@@ -6,11 +6,12 @@ from __future__ import annotations
 from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_answers, borg_argv
 from ansible_collections.cyborg.backup.plugins.plugin_utils.borg_action import VAULT, BorgAction
 from ansible_collections.cyborg.backup.plugins.plugin_utils.borg_answers import key_digest
+from ansible_collections.cyborg.backup.plugins.plugin_utils.borg_contents import Contents
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Failure
 from ansible_collections.cyborg.backup.plugins.plugin_utils.rekeying import Rekeying
 
 
-class ActionModule(Rekeying, BorgAction):
+class ActionModule(Contents, Rekeying, BorgAction):
     """Names and ids of a vault's archives, and whether its key is still the one that was exported.
 
     A vault that is to get another passphrase, as an earlier job could not give it that, gets it first.
@@ -20,6 +21,7 @@ class ActionModule(Rekeying, BorgAction):
         VAULT,
         key={"type": "bool", "default": False, "no_log": False},
         **Rekeying.ARGUMENTS,
+        **Contents.ARGUMENTS,
     )
 
     def borg(self):
@@ -39,7 +41,12 @@ class ActionModule(Rekeying, BorgAction):
         reply = self.call("", borg_argv.archives(lock_wait=args["lock_wait"]), limits=limits)
         facts.update(borg_answers.listed(self.out("", reply), args["repository"], args["repository_id"]))
         facts["archives"] = self._nameable(facts["archives"], warnings)
-        return {"facts": facts, "warnings": warnings, "result": dict(facts)}
+        result = dict(facts)
+        more, problem = self.hand_over(facts["archives"])
+        if problem is not None:
+            # Said beside what was found, which holds in any case.
+            facts["contents_error"] = {"code": problem.code, "message": problem.message}
+        return {"facts": facts, "warnings": warnings + more, "result": result}
 
     def _nameable(self, archives, warnings):
         """The archives whose names can be shown and asked for. Others are nobody's here, and told of."""

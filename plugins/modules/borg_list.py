@@ -20,6 +20,15 @@ options:
       - The SHA-256 of the exported key of the vault. A vault whose key is another one now is a failure.
     type: str
     default: ""
+  contents:
+    description:
+      - Archives whose contents the library wants, where it runs this. Each has C(archive), its number there, and
+        C(name) and C(id) as Borg has them. Those that are there by this name and id are handed over.
+      - One that cannot be read fails the job, but takes nothing back of what was found in the vault.
+      - Without the library nothing is done with them.
+    type: list
+    elements: dict
+    default: []
 extends_documentation_fragment:
   - cyborg.backup.borg
   - cyborg.backup.borg.limits

@@ -67,6 +67,8 @@ class Control:
     def __init__(self, path, job, attempt):
         self._path, self._job, self._attempt = path, job, attempt
         self._connection = None
+        #: True while a piece of a listing was sent whose answer was not read.
+        self._owed = False
         #: True if the job had been canceled when the connection was made.
         self.canceled = False
 
@@ -136,6 +138,32 @@ class Control:
         answer = self._call({"do": "ended", "outcome": outcome, "forget": list(forget)})
         return bool(answer["committed"]), bool(answer.get("later"))
 
+    def contents_begin(self, archive, borg_id):
+        """A listing of what is in an archive is to come. False if the library does not want it (any more).
+
+        :param archive: its number in the library
+        :param borg_id: its id in Borg
+        """
+        return bool(self._call({"do": "contents", "archive": archive, "begin": borg_id})["wanted"])
+
+    def contents(self, archive, text):
+        """The next piece of the listing. Its answer is read before the next call: meanwhile more can be fetched."""
+        self._settle()
+        try:
+            send(self._connection, {"do": "contents", "archive": archive, "piece": text})
+        except OSError as problem:
+            raise _gone(problem) from problem
+        self._owed = True
+
+    def contents_end(self, archive):
+        """That was all, and Borg came to a good end: {"entries", "left_out"}."""
+        return self._call({"do": "contents", "archive": archive, "end": True})
+
+    def contents_abandon(self, archive):
+        """That was not all, and nothing of it is to stay. Does nothing if the library is gone, or refuses."""
+        with suppress(ControlError):
+            self._call({"do": "contents", "archive": archive, "abandon": True})
+
     def watch(self, canceled):
         """Call ``canceled()`` in a thread of its own when the job is canceled; the answer is a `Watch`."""
         connection, _hello = self._open()
@@ -149,7 +177,13 @@ class Control:
             self._connection = None
 
     def _call(self, message):
+        self._settle()
         return _ask(self._connection, message)
+
+    def _settle(self):
+        if self._owed:
+            self._owed = False
+            _answered(self._connection)
 
 
 class Watch:
@@ -179,9 +213,20 @@ class Watch:
 def _ask(connection, message):
     try:
         send(connection, message)
+    except OSError as problem:
+        raise _gone(problem) from problem
+    return _answered(connection)
+
+
+def _gone(problem):
+    return ControlError("gone", "the library that started this run is gone: %s" % problem)
+
+
+def _answered(connection):
+    try:
         answer = receive(connection)
     except OSError as problem:
-        raise ControlError("gone", "the library that started this run is gone: %s" % problem) from problem
+        raise _gone(problem) from problem
     if answer is None:
         raise ControlError("gone", "the library that started this run has hung up")
     if not answer.get("ok"):

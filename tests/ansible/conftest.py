@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from attrs import define, field
 from cyborglib.ansible import AnsibleExecutor
 from cyborglib.errors import NotFound
 from cyborglib.executor import Host, HostRun, Outcome, Run
-from cyborglib.model import Progress
+from cyborglib.model import Item, Progress
 from cyborglib.secret import Secret
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,6 +27,28 @@ sys.path.append(str(ROOT / ".ansible"))
 
 # Of this session alone: another one at the same time must not be taken for a leak.
 PASSPHRASE = f"canary/passphrase +\"quoted\" 'text' {secrets.token_hex(6)}"
+
+
+@define
+class Received:
+    """The contents of an archive, as they came."""
+
+    items: list[Item] = field(factory=list)
+    end: str = ""
+    left_out: int = 0
+
+    @property
+    def entries(self) -> int:
+        return len(self.items)
+
+    def take(self, items: Sequence[Item]) -> None:
+        self.items += items
+
+    def finish(self) -> None:
+        self.end = "finished"
+
+    def abandon(self) -> None:
+        self.end = "abandoned"
 
 
 @define
@@ -40,6 +62,9 @@ class Recorder:
     pins: list[tuple[int, str, str, bool]] = field(factory=list)
     #: Jobs to cancel.
     cancels: set[int] = field(factory=set)
+    #: What was handed over of archives, by their numbers; and those that are not wanted.
+    received: dict[int, Received] = field(factory=dict)
+    unwanted: set[int] = field(factory=set)
     #: What `ended` and `pinned` answer.
     commits: bool = True
     pins_recorded: bool = True
@@ -76,6 +101,13 @@ class Recorder:
 
     def keep(self, job: int, name: str, secret: Secret) -> None:
         self.kept[job, name] = secret.reveal()
+
+    def contents(self, job: int, archive: int) -> Received | None:
+        self._tell("contents", job, archive)
+        if archive in self.unwanted:
+            return None
+        self.received[archive] = Received()
+        return self.received[archive]
 
     def pinned(self, job: int, key_of: str, host_key: str, accepted: bool) -> bool:
         self.pins.append((job, key_of, host_key, accepted))

@@ -23,9 +23,10 @@ from tests.lab.machine import alive
 from tests.lab.postgresql import PostgreSQL
 
 #: What tells an engine something of a backup: the methods of `Control`, but for questions, and for what only
-#: preparations and restores tell.
+#: preparations, restores and listings tell.
+ELSEWHERE = {"keep", "pinned", "contents"}
 MOMENTS = sorted(
-    {name for name in vars(Control) if not name.startswith("_")} - {"job", "canceled", "secret"} - {"keep", "pinned"}
+    {name for name in vars(Control) if not name.startswith("_")} - {"job", "canceled", "secret"} - ELSEWHERE
 )
 WHEN = ("before", "after")
 
@@ -137,7 +138,8 @@ KINDS: dict[str, Callable[[Faulty], object]] = {
     "ansible's worker": lambda it: shot(
         [pid for pid in ours("waiting_playbook") if "waiting_playbook" in " ".join(words(parent(pid)))]
     ),
-    "ssh": lambda it: shot([pid for pid in ours("ssh") if Path(words(pid)[0]).name.startswith("ssh")]),
+    # Also the one that keeps a connection open, which calls itself "ssh: SOCKET [mux]"; not the agent.
+    "ssh": lambda it: shot([pid for pid in ours("ssh") if words(pid)[0].startswith("ssh:") or words(pid)[0] == "ssh"]),
     "borg": lambda it: shot(there(it.web1, "borg", "create")),
     "supervisor": lambda it: shot(supervisors(it.web1)),
     "borg and supervisor": lambda it: shot([*supervisors(it.web1), *there(it.web1, "borg", "create")]),

@@ -16,7 +16,7 @@ import cyborglib as cy
 from cyborglib.executor import Control
 from tests.conftest import HostFactory
 from tests.hosts.conftest import Fleet, made_key
-from tests.hosts.faults import KINDS, MOMENTS, WHEN, Faulty, assert_settled, there
+from tests.hosts.faults import ELSEWHERE, KINDS, MOMENTS, WHEN, Faulty, assert_settled, there
 from tests.lab.postgresql import PostgreSQL
 
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(1800)]
@@ -39,8 +39,8 @@ def faulty(tmp_path: Path, host_factory: HostFactory) -> Iterator[Faulty]:
 
 
 def test_the_moments_are_all_that_a_backup_tells() -> None:
-    asked, elsewhere = {"job", "canceled", "secret"}, {"keep", "pinned"}
-    assert {name for name in vars(Control) if not name.startswith("_")} == {*MOMENTS, *asked, *elsewhere}
+    asked = {"job", "canceled", "secret"}
+    assert {name for name in vars(Control) if not name.startswith("_")} == {*MOMENTS, *asked, *ELSEWHERE}
     assert set(SHORT) <= set(KINDS)
 
 

@@ -198,7 +198,9 @@ def test_what_a_key_may_not(play: Player, host_factory: HostFactory, tmp_path: P
     assert one.run(nas, "borg serve --umask=000", options=()).returncode == 0
 
 
-def test_who_holds_the_kernels_lock_is_alone_and_clears_up(play: Player, host_factory: HostFactory, tmp_path: Path) -> None:
+def test_who_holds_the_kernels_lock_is_alone_and_clears_up(
+    play: Player, host_factory: HostFactory, tmp_path: Path
+) -> None:
     nas, client, controller = host_factory(borg="1.2"), Key(tmp_path, "client"), Key(tmp_path, "controller")
     play(nas, [vault(1, "/srv/borg/v", client_key(client), controller_key(controller), lock_wait=2)]).good()
     assert client.borg(nas, "init", "-e", "none", "{}/srv/borg/v").returncode == 0

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from cyborglib.store.migrations import catalogue
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -464,3 +466,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("policy", "client", name=op.f("pk_cyborg_policy_clients")),
     )
     op.create_index("ix_cyborg_policy_clients_client", "cyborg_policy_clients", ["client"], unique=False)
+    catalogue.make()

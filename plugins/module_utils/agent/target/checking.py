@@ -26,6 +26,9 @@ def check(request):
         value = request.get(field)
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):
             raise invalid(field, "a number of seconds")
+    window = request.get("window")
+    if window is not None and (isinstance(window, bool) or not isinstance(window, int) or not 0 < window < 2**31):
+        raise invalid("window", "a number of bytes above 0, or null")
     limits = request.get("limits")
     if limits is not None and not (isinstance(limits, dict) and all(map(bound, limits, limits.values()))):
         raise invalid("limits", "an object of memory (bytes) and cpu (seconds), whole numbers above 0")

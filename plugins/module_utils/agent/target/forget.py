@@ -8,6 +8,7 @@ from .places import job_name, open_folder, open_job, root_path
 from .room import SMALL, size_of
 from .state import Guard, remove_files, state_of
 from .sweep import remove
+from .window import out_pieces
 
 
 def let_go(request):
@@ -15,7 +16,7 @@ def let_go(request):
     try:
         job = open_job(request)
         # An output that did not fit into the result is still to be fetched.
-        if job is not None and size_of(job, "out") <= SMALL:
+        if job is not None and size_of(job, "out") <= SMALL and not out_pieces(job):
             op_forget(request)
     except (OSError, Refused, Fenced, Gone):
         pass  # the answer is out; what is left behind the sweep finds

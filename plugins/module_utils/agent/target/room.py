@@ -25,7 +25,10 @@ def limits(root, request):
     if room < LEAST or free < LEAST + 2 * RESERVED:
         raise full("%d of %d bytes are free where jobs live" % (free, size))
     wanted = request.get("out_limit")
-    return {"log_limit": min(RING, room), "out_limit": min(OUT if wanted is None else int(wanted), OUT, free // 2)}
+    found = {"log_limit": min(RING, room), "out_limit": min(OUT if wanted is None else int(wanted), OUT, free // 2)}
+    if request.get("window"):
+        found["window"] = min(request["window"], free // 2)
+    return found
 
 
 def full(why):
@@ -52,7 +55,7 @@ def logs(root):
         except OSError:
             continue
         try:
-            total += sum(size_of(job, file) for file in os.listdir(job) if file != "out")
+            total += sum(size_of(job, file) for file in os.listdir(job) if file.split(".")[0] != "out")
         finally:
             os.close(job)
     return total

@@ -16,9 +16,10 @@ from .reading import Reading, Splitter
 from .room import SMALL
 from .sources import look_again
 from .state import exists, read_file, remove_files, write_file, write_new
+from .window import Window
 
-#: Seconds between two writes of the progress file.
-PACE = 0.25
+#: Seconds between two writes of the progress file, and between two looks for room where there was none.
+PACE, NO_ROOM = 0.25, 0.02
 
 
 class Supervisor:
@@ -29,7 +30,7 @@ class Supervisor:
         self.roots = request.get("roots") or []
         self.reading = Reading([root["real"] for root in self.roots])
         self.splitter, self.log = Splitter(), Log(job, request["log_limit"])
-        self.out = Out(job, request["out_limit"])
+        self.out = Window(job, request["window"]) if request.get("window") else Out(job, request["out_limit"])
         self.fifos = Fifos(request["folder"], request.pop("fifos", None) or {})
         self.status, self.timed_out, self.steps, self.shown = None, False, None, (0, 0.0)
         #: Seconds that the command took.
@@ -81,10 +82,13 @@ class Supervisor:
                 left = self.left(command)
                 send(signal.SIGTERM if now - ended_at < 2 else signal.SIGKILL, left)
                 if now - ended_at > (60 if readable else 3 if left else 1):
-                    break
-            readable, writable, _ = select.select(
-                [woken, *open_fds], list(command.feeds), [], self.patience(now, deadline, ended_at)
-            )
+                    if command.out not in open_fds or not self.out.waits():
+                        break
+                    ended_at = now
+            looked, patience = open_fds, self.patience(now, deadline, ended_at)
+            if self.out.full():
+                looked, patience = open_fds - {command.out}, min(NO_ROOM, patience)
+            readable, writable, _ = select.select([woken, *looked], list(command.feeds), [], patience)
             self.fifos.offer(command.feeds)
             for fd in writable:
                 command.feed(fd)
@@ -169,7 +173,7 @@ class Supervisor:
             log_bytes=self.log.end, log_dropped=self.log.dropped,
             roots_after=look_again(self.roots),
         )
-        if self.out.total <= SMALL and self.out.kept == self.out.total:
+        if self.out.total <= SMALL and self.out.kept == self.out.total and not self.request.get("window"):
             result["out"] = to_text(read_file(self.job, "out"))
         remove_files(self.job)
         self.log.make_room()
