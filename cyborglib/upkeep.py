@@ -11,12 +11,12 @@ import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from . import planning, retention
 from .errors import Disabled, Invalid
 from .events import Event, PruneHeld
-from .model import Archive, Client, JobKind, Policy, Repository, Retention, Settings, Vault
+from .model import Archive, Client, JobKind, Policy, Repository, Retention, Settings, Variables, Vault
 from .planning import NewJob
 from .retention import Verdict
 from .store import Queued, Store, unavailable
@@ -105,9 +105,13 @@ def _compact(store: Store, planned: list[NewJob], repository: Repository, vault:
 
 
 def _look(store: Store, planned: list[NewJob], repository: Repository, vault: Vault) -> int:
-    """The controller's listing that goes before; gives its place."""
+    """The controller's listing that goes before; gives its place.
+
+    Of names and ids only: contents that cannot be read are no reason to keep what is to go.
+    """
     client = store.clients.get(vault.client) if vault.client is not None else None
-    planned.append(planning.catalog(repository, vault, client, store.settings, launched_by="dependency"))
+    look = planning.catalog(repository, vault, client, store.settings, launched_by="dependency")
+    planned.append(evolve(look, job=evolve(look.job, options=Variables({"contents": False}))))
     return len(planned) - 1
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from attrs import evolve
 
 import cyborglib as cy
 from cyborglib.errors import Invalid, NotFound
@@ -90,6 +91,22 @@ def test_what_cannot_be_asked_says_why(fleet: Fleet, executor: FakeExecutor) -> 
     [job] = cyborg.run(fleet.policy, [fleet.clients[1]])
     with pytest.raises(NotFound, match="not in the catalogue: catalog"):
         cyborg.browse(job.archives[0])
+
+
+def test_what_was_in_a_pruned_archive_is_not_found_any_more(fleet: Fleet, executor: FakeExecutor) -> None:
+    cyborg = fleet.cyborg
+    fleet.policy = cyborg.policies.replace(evolve(fleet.policy, retention=cy.Retention(daily=1)))
+    first = backed_up(fleet, executor, Item("etc/old", size=1), HOSTS)
+    clock = cyborg._clock
+    assert isinstance(clock, FixedClock)
+    clock.forward(days=1)
+    second = backed_up(fleet, executor, HOSTS)
+    assert len(cyborg.search("old")) == 1
+    [job] = cyborg.finish(cyborg.prune(fleet.policy, [fleet.clients[0]]))
+    assert job.status == "successful", job.error
+    assert cyborg.archives.get(first.id or 0).missing_at is not None
+    assert cyborg.search("old") == []
+    assert [entry.path for entry in cyborg.browse(second, "etc")] == ["/etc/hosts"]
 
 
 def test_contents_can_be_read_anew(fleet: Fleet, executor: FakeExecutor) -> None:

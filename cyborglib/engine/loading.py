@@ -82,7 +82,8 @@ class Loading:
     def _to_look_for(self, job: Job) -> dict[str, Any]:
         """What a look into a vault should find, and read."""
         recorded = {archive.id: archive for archive in self._archives.find(vault=job.vault)}
-        ids = self._contents.wanted(job.vault) if job.kind is JobKind.CATALOG and job.vault is not None else []
+        reads = job.kind is JobKind.CATALOG and job.options.get("contents", True)
+        ids = self._contents.wanted(job.vault) if reads and job.vault is not None else []
         wanted = [recorded[one] for one in ids if one in recorded]
         return {"recorded": tuple(recorded.values()), "uncataloged": tuple(wanted)}
 

@@ -107,6 +107,7 @@ def _observe(store: Store, work: Work, settlement: Settlement) -> None:
     store.archives.note(settlement.confirmed, confirmed_at=work.now)
     store.archives.note(settlement.missing, missing_at=work.now)
     store.archives.note(settlement.found, missing_at=None)
+    store.contents.forget(settlement.gone)
 
 
 def _failed(store: Store, work: Work, ending: Ending) -> list[Job]:

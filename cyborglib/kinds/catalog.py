@@ -131,6 +131,7 @@ def compared(work: Work, listed: Sequence[Listed], outcome: Outcome) -> Settleme
         confirmed=_ids(archive for archive in there if archive.confirmed_at is None),
         missing=(*_ids(archive for archive in gone if archive.missing_at is None), *left, *done),
         found=(*_ids(archive for archive in there if archive.missing_at is not None), *back, *undone),
+        gone=done,
         foreign=others.new,
     )
 

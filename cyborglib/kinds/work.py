@@ -143,6 +143,8 @@ class Settlement:
     #: Ids of archives that it now looked for and did not find, and of those that were missing and are there again.
     missing: tuple[int, ...] = ()
     found: tuple[int, ...] = ()
+    #: Ids of those of them that were to go: nobody looks for what was in them any more.
+    gone: tuple[int, ...] = ()
     #: A sentence for each archive made that may not be what it should be, by its name.
     doubtful: Mapping[str, str] = field(factory=dict)
     #: Archives of others that it now saw for the first time.

@@ -23,12 +23,14 @@ pytestmark = pytest.mark.hosts
 SIZE = 3_000_000
 
 
-def backed_up(fleet: Fleet, count: int, client: Mapping[str, object] | None = None) -> cy.Policy:
+def backed_up(
+    fleet: Fleet, count: int, client: Mapping[str, object] | None = None, path: str = ""
+) -> cy.Policy:
     """A client with a folder that does not compress, and some backups of it, each of them a day older than the next.
 
     One file is in all of them, and one in each alone.
     """
-    vault = fleet.repository()
+    vault = fleet.cyborg.repositories.add(cy.Repository("vault", path)) if path else fleet.repository()
     web1 = fleet.client("web1", **(client or {}))
     policy = fleet.cyborg.policies.add(
         cy.Policy(
@@ -153,6 +155,44 @@ def test_what_a_client_overwrote_or_deleted_is_never_made_final(fleet: Fleet, ho
     # And all goes on.
     job = done(fleet, cyborg.prune(policy))
     assert job.status == "successful", fleet.said()
+    # Archives that look like newer ones of ours push no real one out, whatever their dates.
+    real = names(fleet)
+    assert len(real) == 2
+    intruder = Intruder(fleet, "web1")
+    for number in range(3):
+        forged = f"{{}}::data+web1+20990{number + 1}01T000000Z+{900 + number}.1"
+        said = intruder.borg("create", "--timestamp", f"2099-0{number + 1}-01T00:00:00", forged, "/etc/hostname")
+        assert said.returncode == 0, said
+    job = done(fleet, cyborg.prune(policy))
+    assert (job.status, job.reason) == ("skipped", "the retention keeps all that is there"), fleet.said()
+    assert len([event for event in fleet.told if isinstance(event, cy.ArchiveForeign)]) == 3
+    assert sorted({*names(fleet)} & {*real}) == real
+
+
+def test_a_vault_in_a_folder_of_the_client_is_checked_instead(fleet: Fleet) -> None:
+    """There is no other host to ask: Borg checks the archives before a prune, and all data before a compact."""
+    policy = backed_up(fleet, 3, path="/srv/backup")
+    cyborg, host = fleet.cyborg, fleet.hosts["web1"]
+    job = done(fleet, cyborg.prune(policy))
+    assert job.status == "successful", fleet.said()
+    assert [archive.pruned_at is not None for archive in cyborg.archives] == [True, False, False]
+    assert any("Checking" in line for line in cyborg.output(job))
+    cyborg.settings = evolve(cyborg.settings, compact_after=0)
+    [vault] = cyborg.vaults
+    before = int(host.run(["du", "-s", "-B1", vault.location]).stdout.split()[0])
+    job = done(fleet, cyborg.compact("vault"))
+    assert job.status == "successful", fleet.said()
+    assert any("all of its data too" in line for line in cyborg.output(job))
+    assert int(host.run(["du", "-s", "-B1", vault.location]).stdout.split()[0]) < before - SIZE // 2
+    # One bit of data that is not what it was: nothing more is made final.
+    segments = (host.root / vault.location.lstrip("/") / "data").rglob("[0-9]*")
+    segment = max(segments, key=lambda path: path.stat().st_size if path.is_file() else 0)
+    data = bytearray(segment.read_bytes())
+    data[len(data) // 2] ^= 1
+    segment.write_bytes(data)
+    job = done(fleet, cyborg.compact("vault"))
+    assert (job.status, job.error.code) == ("failed", "vault_damaged"), fleet.said()
+    assert cyborg.vaults.get(1).suspect
 
 
 #: Borg that makes a checkpoint each second, and is killed after a while where the file says so.

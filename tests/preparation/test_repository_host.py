@@ -256,7 +256,18 @@ def test_closed_to_clients(play: Player, host_factory: HostFactory, tmp_path: Pa
     assert done.returncode != 0
     assert "cyborg: vault closed" in done.stderr
     assert controller.borg(nas, "list", "{}/srv/borg/v").returncode == 0
-    play(nas, [vault(1, "/srv/borg/v", state="open")]).good()
+    # A job neither takes over what a person closed, nor opens it.
+    job = {"state": "closed", "seconds": 600, "by": "7.1"}
+    left = play(nas, [vault(1, "/srv/borg/v", **job), vault(1, "/srv/borg/v", state="open", by="7.1")]).good()
+    assert left.result("repository_host")["changed"] is False
+    assert "cyborg: vault closed" in client.borg(nas, "list", "{}/srv/borg/v").stderr
+    # What an earlier try of the job says does not open what the later one closed.
+    opened = vault(1, "/srv/borg/v", state="open")
+    play(nas, [opened, vault(1, "/srv/borg/v", **job), vault(1, "/srv/borg/v", state="open", by="7.0")]).good()
+    assert "cyborg: vault closed" in client.borg(nas, "list", "{}/srv/borg/v").stderr
+    # And after its time it is open by itself.
+    play(nas, [vault(1, "/srv/borg/v", **{**job, "seconds": 1})]).good()
+    time.sleep(1.5)
     assert client.borg(nas, "list", "{}/srv/borg/v").returncode == 0
 
 
