@@ -6,6 +6,7 @@ import attrs
 import pytest
 
 import cyborglib as cy
+from cyborglib.testing import FakeExecutor
 from tests.engine.fleet import Meanwhile, assert_settled, let_leases_pass, made, sql, until
 
 
@@ -204,4 +205,23 @@ def test_one_that_was_canceled_and_is_lost_is_looked_for_and_not_done_again(in_h
         look.find().leave()
         given.leave()
     assert it.cyborg.jobs.get(job.id).status == "canceled"
+    assert_settled(it.cyborg)
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_controller_s_clock_that_jumps_loses_no_lease(opened, in_hand, tmp_path, clock, hours):
+    """Leases are measured by the database's clock: another engine, whose clock jumped too, takes nothing over."""
+    url = f"sqlite:///{tmp_path}/cyborg.db"
+    it = in_hand(bind=url)
+    [job] = it.cyborg.launch(it.policy)
+    with Meanwhile(it.cyborg.work):
+        given = it.executor.next().start()
+        clock.forward(hours=hours)
+        second = opened(url, executor=FakeExecutor(), clock=clock)
+        with pytest.raises(cy.TimedOut):
+            second.finish([job], timeout=2)
+        assert second._given.runs == []
+        assert sql(it.cyborg, f"SELECT fence FROM cyborg_jobs WHERE id = {job.id}") == [(1,)]
+        given.succeed().leave()
+    assert it.cyborg.jobs.get(job.id).status == "successful"
     assert_settled(it.cyborg)
