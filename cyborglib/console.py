@@ -11,6 +11,8 @@ from .events import (
     ArchiveDoubtful,
     ArchiveForeign,
     ArchivesPruned,
+    ClientPaused,
+    ClientResumed,
     ClockDoubtful,
     Event,
     HostKeyAccepted,
@@ -25,10 +27,15 @@ from .events import (
     JobSucceeded,
     KitOutdated,
     PruneHeld,
+    SpaceLow,
+    StoreAway,
+    StoreBack,
+    VaultPaused,
     VaultRekeyed,
+    VaultResumed,
     VaultSuspected,
 )
-from .model import Job, Progress
+from .model import Job, JobStatus, Progress
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 #: Clears what is left of a longer line that stood there.
@@ -64,7 +71,8 @@ def describe(event: Event) -> str | None:
         case JobOutput():
             return f"  | {_plain(event.line)}"
         case JobQueued():
-            return f"queued   {event.job.title}" + (f" ({_plain(event.job.reason)})" if event.job.reason else "")
+            waits = event.job.status is JobStatus.WAITING
+            return f"queued   {event.job.title}" + (f" ({_plain(event.job.reason)})" if waits else "")
         case JobStarted():
             return f"started  {event.job.title}"
         case JobSucceeded():
@@ -89,6 +97,20 @@ def describe(event: Event) -> str | None:
             return f"SUSPECT  vault {event.vault}: {_plain(event.reason)}"
         case VaultRekeyed():
             return f"vault {event.vault} has another passphrase now"
+        case VaultPaused():
+            return f"PAUSED   vault {event.vault}: {_plain(event.reason)}"
+        case VaultResumed():
+            return f"resumed  vault {event.vault}: there is room"
+        case ClientPaused():
+            return f"PAUSED   client {event.client}: {_plain(event.reason)}"
+        case ClientResumed():
+            return f"resumed  client {event.client}: there is room"
+        case SpaceLow():
+            return f"LOW      {size(event.free)} of {size(event.total)} are free where vault {event.vault} lies"
+        case StoreAway():
+            return f"AWAY     the database: {_plain(event.reason)}"
+        case StoreBack():
+            return "back     the database"
         case ArchivesPruned():
             return f"  pruned: {_plain(', '.join(event.archives))}"
         case PruneHeld():

@@ -113,6 +113,7 @@ class ErrorCode(enum.StrEnum):
     VAULT_ID_CHANGED = "vault_id_changed"
     VAULT_KEY_CHANGED = "vault_key_changed"
     VAULT_FULL = "vault_full"
+    QUOTA_REACHED = "quota_reached"
     VAULT_DAMAGED = "vault_damaged"
     VAULT_TAMPERED = "vault_tampered"
     ARCHIVES_VANISHED = "archives_vanished"

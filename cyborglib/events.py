@@ -166,10 +166,62 @@ class ClockDoubtful(Event):
 
 
 @frozen(kw_only=True)
+class VaultPaused(Event):
+    """There is no room for a vault: jobs that write there wait, but for prune and compact. `code` says what is full."""
+
+    vault: int
+    code: str
+    reason: str
+
+
+@frozen(kw_only=True)
+class VaultResumed(Event):
+    """There is room for a vault again, or a person said so: what waited goes on."""
+
+    vault: int
+
+
+@frozen(kw_only=True)
+class ClientPaused(Event):
+    """A disk of a client is full: jobs that work there wait."""
+
+    client: int
+    reason: str
+
+
+@frozen(kw_only=True)
+class ClientResumed(Event):
+    """A job found room on a client again, or a person said so: what waited goes on."""
+
+    client: int
+
+
+@frozen(kw_only=True)
+class SpaceLow(Event):
+    """Less than the setting `min_free` is free where vaults lie. `vault` is one of them; sizes are bytes."""
+
+    vault: int
+    free: int
+    total: int
+
+
+@frozen(kw_only=True)
 class KitOutdated(Event):
     """No recovery kit was written since a vault changed: without one, losing this store loses the backups."""
 
     reason: str
+
+
+@frozen(kw_only=True)
+class StoreAway(Event):
+    """The database cannot be asked or written: gone, full, read-only. What is at work goes on; nothing new is begun."""
+
+    reason: str
+
+
+@frozen(kw_only=True)
+class StoreBack(Event):
+    """The database takes what is written again; what jobs told meanwhile was kept, and is written now."""
 
 
 E = TypeVar("E", bound=Event)

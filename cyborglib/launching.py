@@ -133,6 +133,8 @@ def relaunch(store: Store, job: Job) -> Queued:
             _prepare_vault(store, planned, repository, Target(client, vault), launched_by="relaunch")
         elif job.kind is JobKind.CATALOG:
             planned.append(_catalog(store, repository, vault, launched_by="relaunch", job=job))
+        elif job.kind is JobKind.MEASURE:
+            planned.append(planning.measure(repository, vault, client, store.settings, launched_by="relaunch"))
         elif job.kind is JobKind.PRUNE and client is not None and job.policy is not None:
             policy = store.policies.get(job.policy)
             planned.append(

@@ -25,6 +25,7 @@ TIMEOUTS = {
     JobKind.CHECK: "check_timeout",
     JobKind.RESTORE: "restore_timeout",
     JobKind.DRILL: "drill_timeout",
+    JobKind.MEASURE: "prepare_timeout",
 }
 
 #: In the sentence of every error that says that the time of the whole job is over.
@@ -288,6 +289,31 @@ def compact(
     )
     held = client_keys(client, settings) if vault.where.local else ()
     return NewJob(job, (vault_key(vault, alone=True), *held), after)
+
+
+def measure(
+    repository: Repository,
+    vault: Vault,
+    client: Client | None,
+    settings: Settings,
+    *,
+    launched_by: str = "dependency",
+) -> NewJob:
+    """The question how much room there is where a vault lies; it holds nothing, and so waits for nobody.
+
+    `client` is the one in whose folder the vault lies; None where it lies on a host of its own.
+    """
+    job = Job(
+        kind=JobKind.MEASURE,
+        client=client.id if client else None,
+        client_name=client.hostname if client else "",
+        repository=repository.id,
+        repository_name=repository.name,
+        vault=vault.id,
+        launched_by=launched_by,
+        timeout=timeout(JobKind.MEASURE, settings),
+    )
+    return NewJob(job)
 
 
 def carried(archive: Archive, repository: Repository, vault: Vault, to: Client | None) -> bool:

@@ -176,6 +176,9 @@ class FakeExecutor:
                 "encryption": str(variables.get("borg_encryption", "")),
             }
             return evolve(outcome, facts=made | facts)
+        if job.kind is JobKind.MEASURE:
+            made = {"filesystem": "made.up", "free": 10**12, "total": 2 * 10**12}
+            return evolve(outcome, facts=made | facts)
         vault = self.vaults[job.vault or 0]
         if job.kind in (JobKind.PRUNE, JobKind.COMPACT):
             gone = list(variables["upkeep_archives"])

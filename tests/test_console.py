@@ -20,7 +20,17 @@ LOCKED = cy.JobError("lock_held", "the vault is locked")
 
 LINES = [
     (cy.JobQueued(job=JOB), "queued   backup etc of web1"),
-    (cy.JobQueued(job=evolve(JOB, reason="waits for job 3")), "queued   backup etc of web1 (waits for job 3)"),
+    (cy.VaultPaused(vault=7, code="vault_full", reason="full"), "PAUSED   vault 7: full"),
+    (cy.VaultResumed(vault=7), "resumed  vault 7: there is room"),
+    (cy.ClientPaused(client=3, reason="full"), "PAUSED   client 3: full"),
+    (cy.ClientResumed(client=3), "resumed  client 3: there is room"),
+    (cy.StoreAway(reason="full"), "AWAY     the database: full"),
+    (cy.StoreBack(), "back     the database"),
+    (cy.SpaceLow(vault=7, free=10**9, total=10**10), "LOW      1.0 GB of 10.0 GB are free where vault 7 lies"),
+    (
+        cy.JobQueued(job=evolve(JOB, status="waiting", reason="waits for job 3")),
+        "queued   backup etc of web1 (waits for job 3)",
+    ),
     (cy.JobStarted(job=JOB), "started  backup etc of web1"),
     (
         cy.JobProgressed(job=JOB, progress=PROGRESS),

@@ -12,7 +12,7 @@ import cyborglib as cy
 from cyborglib.errors import Invalid, NotFound
 from cyborglib.model import Item
 from cyborglib.testing import FakeExecutor, FixedClock
-from tests.engine.fleet import Fleet
+from tests.engine.fleet import Fleet, sql
 
 
 @pytest.fixture
@@ -139,3 +139,28 @@ def test_contents_that_cannot_be_read_fail_the_listing_alone(fleet: Fleet, execu
     told = [type(event).__name__ for event in fleet.told]
     assert told.index("ArchiveConfirmed") < told.index("JobRetried")
     assert cyborg.archives.get(job.archives[0]).confirmed_at is not None
+
+
+def test_what_was_pruned_leaves_the_catalogue(executor: FakeExecutor) -> None:
+    clock = FixedClock()
+    with cy.Cyborg("sqlite://", executor=executor, clock=clock) as cyborg:
+        fleet = Fleet(cyborg, retention=cy.Retention(daily=2)).ready()
+        fleet.set(prune_every=366, max_prune_share=1.0)
+        made = []
+        for day in range(4):
+            clock.forward(days=1)
+            made.append(backed_up(fleet, executor, HOSTS, Item(f"only/{day}")))
+        assert len(cyborg.versions("web1", "/etc/hosts")[0].archives) == 4
+        [job] = cyborg.finish(cyborg.prune(fleet.policy))
+        assert job.status == "successful", job.error
+        [version] = cyborg.versions("web1", "/etc/hosts")
+        assert version.archives == (made[2].id, made[3].id)
+        assert cyborg.search("0") == []
+        with pytest.raises(NotFound, match="it was pruned"):
+            cyborg.browse(made[0])
+        assert cyborg.archives.get(made[0].id or 0).cataloged_at is None
+        # What they alone held is removed with the next listing.
+        clock.forward(days=1)
+        backed_up(fleet, executor, HOSTS)
+        names = {name for (name,) in sql(cyborg, "SELECT name FROM cyborg_paths")}
+        assert names == {"etc", "hosts", "only", "2", "3"}

@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from queue import Empty, SimpleQueue
@@ -23,13 +23,14 @@ from ..events import Event, Events
 from ..executor import Executor
 from ..kinds import Role
 from ..store import Store
+from . import pausing
 from .at_work import AtWork
 from .hands import Hands
 from .heart import Heart
 from .outbox import Outbox
 from .runs import Runs
 from .scribe import Scribe
-from .trouble import Trouble
+from .trouble import Alarm, Trouble
 
 #: Seconds between two looks at the queue when nobody said that something changed.
 POLL = 1.0
@@ -62,10 +63,13 @@ class Engine:
     ) -> None:
         # Told apart from every other engine on the same database, also one with the same pid elsewhere.
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._store = store
+        self._clock = clock
         self._outbox = Outbox(events)
         self._at_work = AtWork()
-        scribe = Scribe(store, self._outbox, self._at_work)
-        self._heart = Heart(store, self._outbox, scribe, self._at_work, self.owner)
+        self._alarm = Alarm()
+        scribe = Scribe(store, self._outbox, self._at_work, self._alarm)
+        self._heart = Heart(store, self._outbox, scribe, self._at_work, self.owner, self._alarm)
         self._runs = Runs(store, self._outbox, scribe, self._at_work, executor, clock=clock)
         self._hands = Hands(
             store, self._outbox, scribe, self._at_work, self._heart, self._runs, self.owner,
@@ -223,16 +227,24 @@ class Engine:
                     if each_poll is not None and now >= poll:
                         poll = now + POLL
                         each_poll()
-                    if self._look(left):
+                    over = self._look(left)
+                    self._tell(self._alarm.back("queue"))
+                    if over:
                         break
                 except Exception as error:
                     if not trouble.passes(error, "it is asked again"):
                         raise
+                    self._tell(self._alarm.away("queue", error))
             self._outbox.tell(TELL)
             if self._woken(ear, min(look, end) - time.monotonic()):
                 # What ends together is taken together; but the first is not kept waiting by all that come after.
                 look = min(look, time.monotonic() + (GATHER if self.busy else 0.0))
         self._outbox.settle()
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        if events:
+            with self._outbox.committing() as told:
+                told.extend(events)
 
     def _look(self, left: Callable[[], Collection[int] | None]) -> bool:
         """Take what may start. True if nothing is left."""
@@ -243,6 +255,8 @@ class Engine:
             only = left()
             return only is not None and not only
         self._hands.take_over()
+        with self._outbox.committing() as told:
+            told.extend(pausing.look(self._store, self._clock()))
         self._hands.take(only)
         return False
 

@@ -14,7 +14,7 @@ from ..store import Store
 from .at_work import Assigned, AtWork
 from .outbox import Outbox
 from .scribe import Scribe
-from .trouble import Trouble
+from .trouble import Alarm, Trouble
 
 logger = logging.getLogger("cyborglib")
 
@@ -27,12 +27,13 @@ PER_LEASE = 3
 class Heart:
     """Renews leases, hears who asked to cancel what, and writes what could not be written before."""
 
-    def __init__(self, store: Store, outbox: Outbox, scribe: Scribe, at_work: AtWork, owner: str) -> None:
+    def __init__(self, store: Store, outbox: Outbox, scribe: Scribe, at_work: AtWork, owner: str, alarm: Alarm) -> None:
         self._store = store
         self._outbox = outbox
         self._scribe = scribe
         self._at_work = at_work
         self._owner = owner
+        self._alarm = alarm
         self._trouble = Trouble()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -79,6 +80,9 @@ class Heart:
         except Exception as error:
             if not self._trouble.passes(error, "leases outlive that for a while"):
                 logger.exception("looking after the jobs at work went wrong")
+                return
+            with self._outbox.committing() as told:
+                told.extend(self._alarm.away("leases", error))
 
     def _renew(self) -> None:
         mine = self._at_work.all()
@@ -87,6 +91,8 @@ class Heart:
             return
         lost = self._store.jobs.heartbeat(self._owner, lease, [assigned.id for assigned in mine])
         self._renewed = time.monotonic()
+        with self._outbox.committing() as told:
+            told.extend(self._alarm.back("leases"))
         for job in lost:
             if (assigned := self._at_work.get(job)) is not None:
                 self._regain(assigned, lease)

@@ -23,8 +23,9 @@ from ..events import (
 )
 from ..executor import ArchiveMade
 from ..kinds import LOOKED_FOR, Settlement, Work
-from ..model import Archive, Job, JobKind, JobStatus
+from ..model import FULL, Archive, Job, JobKind, JobStatus
 from ..store import Store
+from . import pausing
 from .at_work import Ending
 
 #: Jobs whose work goes on without an engine: their agent is asked before anything is done again.
@@ -72,6 +73,7 @@ def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> li
         if written:
             store.jobs.output(_id(work.job), written, work.fence)
         _observe(store, work, settlement)
+        room = [] if ending.given_back or ending.skipped else pausing.ended(store, work, settlement)
         met = store.archives.meet(settlement.foreign)
     named = {archive.id: archive.name for archive in work.recorded}
     return [
@@ -81,6 +83,7 @@ def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> li
         *(ArchiveForeign(job=work.job, archive=one.name, reason=one.doubtful) for one in met),
         *settlement.events,
         *told(changed),
+        *room,
     ]
 
 
@@ -116,6 +119,8 @@ def _failed(store: Store, work: Work, ending: Ending) -> list[Job]:
     archives = _archives(work, ending.settlement)
     if error.code is ErrorCode.CANCELED:
         return store.jobs.finish_canceled(_id(job), work.fence, archives)
+    if error.code in FULL and pausing.tries(store, job):
+        return store.jobs.put_back(_id(job), work.fence)
     # A backup that is lost gets here only if nothing of it is at work any more, or is permanent (`recovering`). Others
     # may still be at work over there: nobody starts a second one beside them.
     lost = error.code is ErrorCode.LOST and job.kind in ASKED - LOOKED_FOR

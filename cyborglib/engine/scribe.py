@@ -17,12 +17,14 @@ from . import recording
 from .at_work import Assigned, AtWork, Ending
 from .outbox import Outbox
 from .recovering import pause
-from .trouble import Trouble
+from .trouble import Alarm, Trouble
 
 logger = logging.getLogger("cyborglib")
 
 #: Seconds between two writes of a job's lines, and of its progress; listeners hear every progress.
 SAY_EVERY, PROGRESS_EVERY = 0.5, 2.0
+#: Lines of one job that are kept while the database is away, about.
+KEPT = 10_000
 
 
 class Scribe:
@@ -31,10 +33,11 @@ class Scribe:
     Whatever is written carries the job's fence: who lost the job to another engine writes nothing of it.
     """
 
-    def __init__(self, store: Store, outbox: Outbox, at_work: AtWork) -> None:
+    def __init__(self, store: Store, outbox: Outbox, at_work: AtWork, alarm: Alarm) -> None:
         self._store = store
         self._outbox = outbox
         self._at_work = at_work
+        self._alarm = alarm
         self._trouble = Trouble()
 
     def begin(self, assigned: Assigned, told: list[Event]) -> None:
@@ -81,7 +84,10 @@ class Scribe:
         except Exception as error:
             if not self._trouble.passes(error, "what jobs say is kept until it can be"):
                 raise
+            told += self._alarm.away("lines", error)
+            _shorten(assigned.lines)
         else:
+            told += self._alarm.back("lines")
             told += [JobOutput(job=assigned.work.job, line=line) for line in assigned.lines]
             assigned.lines.clear()
 
@@ -96,6 +102,7 @@ class Scribe:
             return False
         except Exception as error:
             if self._trouble.passes(error, "how jobs ended is kept until it can be"):
+                told += self._alarm.away("ends", error)
                 return False
             logger.exception("the end of job %s is not taken", assigned.id)
             if assigned.ending.plain:
@@ -106,6 +113,7 @@ class Scribe:
             assigned.ending = Ending(Settlement(error=reason), plain=True)
             assigned.lines.clear()
             return self.end(assigned, told)
+        told += self._alarm.back("lines", "ends")  # The last lines are written with the end.
         told += events
         self._let_go(assigned)
         return True
@@ -143,3 +151,10 @@ class Scribe:
         assigned.over = True
         self._at_work.remove(assigned)
         self._outbox.wake()
+
+
+def _shorten(lines: list[str]) -> None:
+    """A job may go on to say things for as long as the database is away, and memory is not endless."""
+    if len(lines) > KEPT:
+        gone = len(lines) - KEPT
+        lines[KEPT // 2 : KEPT // 2 + gone] = [f"… {gone} lines are left out, as the database was away …"]

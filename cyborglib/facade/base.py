@@ -21,7 +21,8 @@ from ..errors import Invalid, StoreError
 from ..events import E, Events, JobQueued
 from ..executor import Executor
 from ..expiring import Expiring
-from ..model import Archive, Client, Job, Policy, Repository, Schedule, Settings, Variables, Vault
+from ..measuring import Measuring
+from ..model import Archive, Client, Job, Pause, Policy, Repository, Schedule, Settings, Variables, Vault
 from ..store import Queued, ReadOnly, ReadShelf, Shelf, Store
 from ..timetable import Timetable
 from ..upkeep import Upkeep
@@ -56,6 +57,7 @@ class Base:
             bind, key=key, environment=os.environ, clock=self._clock, migrate=migrate, check_policy=self._checked
         )
         self._timetable = Timetable(self._store, self._clock)
+        self._measuring = Measuring(self._store)
         self._due = Upkeep(self._store)
         self._watch = Watch(self._store, self._clock)
         self._doubted = ""
@@ -83,6 +85,11 @@ class Base:
         self.archives: ReadShelf[Archive] = ReadOnly(self._store.archives)
         #: The Borg repositories; changed by jobs only.
         self.vaults: ReadShelf[Vault] = ReadOnly(self._store.vaults)
+
+    @property
+    def pauses(self) -> list[Pause]:
+        """What is full at present: jobs for these vaults and clients wait. `resume` ends a pause by hand."""
+        return self._store.pauses.all()
 
     @property
     def settings(self) -> Settings:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import given, invitations, kit
+from ..engine import pausing
 from ..invitations import Invitation
 from ..model import Client, Repository, Vault
 from ..secret import Secret
@@ -32,6 +33,20 @@ class Keeping(Base):
                 changes |= {"baseline": None, "unsettled_at": self._clock()}
             return self._store.vaults.observe(number, **changes)
         return self._observe(what, ready=ready)
+
+    def resume(self, what: Vault | Client) -> None:
+        """Let jobs go on that wait for room on a client or for a vault (and for others on the same file system).
+
+        The library finds out by itself when there is room; this is for one who does not want to wait for that.
+        """
+        given.only(what, Vault, Client)
+        key = f"vault:{given.key(what, Vault)}" if isinstance(what, Vault) else f"client:{given.key(what, Client)}"
+        with self._engine.committing() as events, self._store.transaction():
+            pauses = self._store.pauses.all()
+            for pause in pauses:
+                if pause.key == key:
+                    events.extend(pausing.resume(self._store, pausing.together(pauses, pause)))
+        self._engine.tell()
 
     def trust(self, what: Client | Repository, fingerprint: str | None = None) -> Client | Repository:
         """Forget the host key pinned for a client or repository, or pin another one.

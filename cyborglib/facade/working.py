@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from .. import checking, given, kit, launching
+from ..engine import pausing
 from ..events import ClockDoubtful, JobQueued, KitOutdated
 from ..model import Client, Job, JobKind, Policy
 from ..model.fields import as_utc
@@ -30,6 +31,8 @@ class Working(Base):
         new: list[Job] = []
         for policy in self._timetable.waiting(at):
             new += self._queued(partial(self._timetable.launch, policy, at)).new
+        if self._measuring.due():
+            self._queued(partial(self._measuring.queue, self._clock()))
         for vault in checking.waiting(self._store, at):
             self._queued(partial(checking.launch, self._store, vault, at))
         if not doubt:
@@ -40,11 +43,13 @@ class Working(Base):
     def work(self) -> None:
         """Do the queued work in this process, until nothing is left to do.
 
-        Jobs that another engine has at work are waited for, and taken over if that one is gone.
+        Jobs that another engine has at work are waited for, and taken over if that one is gone. Jobs that wait for
+        room (`job.reason` says so) are not: it is looked once whether there is room now, and if not they stay queued.
         """
         with self._engine.verb("work"):
             told = self._kit_is_fresh()
-            self._engine.work(lambda: None if self._engine.busy or not self._store.jobs.idle() else ())
+            self._look_for_room()
+            self._engine.work(lambda: None if self._engine.busy or self._something_left() else ())
             self._kit_is_fresh(told)
 
     def serve(self) -> None:
@@ -69,7 +74,8 @@ class Working(Base):
     ) -> list[Job]:
         """Launch a policy, work until everything queued with it has ended, and give the ended backup jobs.
 
-        A failed job does not raise: look at `job.status` and `job.error`. Raises `TimedOut` after `timeout`
+        A failed job does not raise: look at `job.status` and `job.error`. One that waits for room is given as it
+        stands (see `finish`). Raises `TimedOut` after `timeout`
         seconds; the jobs go on with the next engine.
         """
         with self._engine.verb("run"):
@@ -83,7 +89,8 @@ class Working(Base):
     def finish(self, jobs: Iterable[Job | int], timeout: float | None = None) -> list[Job]:
         """Work some jobs, and what they wait for, until they have ended; gives them as they ended.
 
-        Jobs that another engine has at work are watched, and taken over if that one is gone. Raises `TimedOut`.
+        Jobs that another engine has at work are watched, and taken over if that one is gone. Jobs that wait for room
+        after it was looked whether there is any are given as they stand: pending, with the reason. Raises `TimedOut`.
         """
         with self._engine.verb("finish"):
             told = self._kit_is_fresh()
@@ -93,8 +100,9 @@ class Working(Base):
             def still() -> set[int]:
                 nonlocal left
                 left = self._store.jobs.left(left)
-                return left
+                return self._doable(left)
 
+            self._look_for_room()
             self._engine.work(still, timeout=timeout)
             self._kit_is_fresh(told)
             return self._found(wanted)
@@ -109,6 +117,27 @@ class Working(Base):
     def output(self, job: Job | int) -> list[str]:
         """The lines that a job said."""
         return self._store.jobs.output_of(given.key(job, Job))
+
+    def _look_for_room(self) -> None:
+        pausing.look_now(self._store, self._clock())
+
+    def _stuck(self) -> set[int]:
+        """What waits for room, and what waits for that."""
+        held = self._store.pauses.held(self._clock())
+        return self._store.jobs.with_followers(held) if held else set()
+
+    def _doable(self, left: set[int]) -> set[int]:
+        """Those of some jobs that do not wait for room; with the jobs that find out whether there is any."""
+        if not left or not (stuck := self._stuck() & left):
+            return left
+        return left - stuck | self._store.pauses.looking()
+
+    def _something_left(self) -> bool:
+        jobs = self._store.jobs
+        if jobs.idle():
+            return False
+        stuck = self._stuck()
+        return not stuck or jobs.unfinished() > len(jobs.left(stuck))
 
     def _each_poll(self) -> None:
         if self.tick():

@@ -8,6 +8,7 @@ from . import (
     catalog,
     check,
     compact,
+    measure,
     prepare_client,
     prepare_hypervisor,
     prepare_repository,
@@ -27,6 +28,7 @@ KINDS: Mapping[JobKind, Kind] = {
     JobKind.COMPACT: compact,
     JobKind.CHECK: check,
     JobKind.RESTORE: restore,
+    JobKind.MEASURE: measure,
 }
 
 #: Those whose work is looked for in the vault where the host knows nothing of it any more.

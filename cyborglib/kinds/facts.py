@@ -16,9 +16,10 @@ from typing import Any
 from ..errors import ErrorCode, Invalid
 from ..model import Variables
 from ..sealing import parse_public_key
-from .work import Refused
+from .work import Refused, Room
 
 _VERSION = re.compile(r"[0-9]{1,4}(\.[0-9]{1,6}){1,3}[0-9A-Za-z.+-]{0,20}")
+_FILESYSTEM = re.compile(r"[0-9a-f.:-]{1,64}")
 _HEX = re.compile(r"[0-9a-f]{64}")
 _PATH = re.compile(r"/[\w./+@-]{0,250}")
 #: Bytes of all facts of a host together, letters of one text, depth and members of one value.
@@ -81,6 +82,22 @@ def number(facts: Mapping[str, Any], name: str) -> int | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**32):
         raise _hostile(f"a {name} that is no number")
     return value
+
+
+def room(facts: Mapping[str, Any]) -> Room | None:
+    """How much room a host says there is where a vault lies; None if it says nothing of that."""
+    if facts.get("filesystem") in (None, ""):
+        return None
+    filesystem = _text(facts, "filesystem")
+    if not _FILESYSTEM.fullmatch(filesystem):
+        raise _hostile("a file system that is none")
+    sizes = [facts.get("free"), facts.get("total")]
+    if any(isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**62 for size in sizes):
+        raise _hostile("a size that is none")
+    free, total = sizes
+    assert free is not None
+    assert total is not None
+    return Room(filesystem=filesystem, free=free, total=total)
 
 
 def truth(facts: Mapping[str, Any], name: str) -> bool:

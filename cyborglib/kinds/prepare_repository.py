@@ -53,6 +53,8 @@ def assign(work: Work) -> Assignment:
             "prepare_repository_user": where.user or STORAGE_ACCOUNT,
             "prepare_repository_folder": where.path,
             "prepare_repository_quota": repository.quota or 0,
+            "prepare_repository_quota_share": 0 if repository.quota else work.settings.quota_share,
+            "prepare_repository_reserve": work.settings.reserve,
             "prepare_repository_append_only": repository.append_only,
             "prepare_repository_controller_key": public_line(vault.controller_key) if vault.controller_key else "",
         }
@@ -127,6 +129,7 @@ def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settleme
     return Settlement(
         warnings=warnings,
         vault=observed,
+        room=facts.room(outcome.facts),
         client={"access": tuple(dict.fromkeys((*client.access, vault.id or 0)))},
         repository={"ready": True, "borg_version": facts.version(outcome.facts, "repository_borg_version")},
     )

@@ -129,6 +129,27 @@ class Assignment:
 
 
 @frozen(kw_only=True)
+class Room:
+    """What a host said of the file system that a vault lies on, in bytes. `free` is what accounts may still take."""
+
+    filesystem: str
+    free: int
+    total: int
+
+    def reserve(self, settings: Settings) -> int:
+        """What clients must leave there, for prune and compact."""
+        return min(settings.reserve, self.total // 20)
+
+    def enough(self, settings: Settings) -> bool:
+        """True if there is so much beyond the reserve that jobs which wait for room go on: a hundredth of all."""
+        return self.free >= self.reserve(settings) + self.total // 100
+
+    def low(self, settings: Settings) -> bool:
+        """True if a person should hear of it."""
+        return self.free * 100 < self.total * settings.min_free
+
+
+@frozen(kw_only=True)
 class Settlement:
     """What is written when a job ended: its own end, and what it found out about others."""
 
@@ -143,6 +164,8 @@ class Settlement:
     #: Ids of archives that it now looked for and did not find, and of those that were missing and are there again.
     missing: tuple[int, ...] = ()
     found: tuple[int, ...] = ()
+    #: How much room there is where the job's vault lies, where that was found out.
+    room: Room | None = None
     #: Ids of those of them that were to go: nobody looks for what was in them any more.
     gone: tuple[int, ...] = ()
     #: A sentence for each archive made that may not be what it should be, by its name.

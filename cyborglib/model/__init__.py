@@ -8,6 +8,7 @@ from .contents import Change, Entry, Item, Version
 from .hostvars import HOST_VARIABLES
 from .job import ACTIVE, FINISHED, STEPS, Job, JobKind, JobStatus, Progress, Stats
 from .location import Location
+from .pause import FULL, Pause
 from .policy import Policy, Retention
 from .repository import Repository, Vault
 from .schedule import Schedule
@@ -17,6 +18,7 @@ from .variables import Variables
 __all__ = [
     "ACTIVE",
     "FINISHED",
+    "FULL",
     "HOST_VARIABLES",
     "STEPS",
     "Archive",
@@ -30,6 +32,7 @@ __all__ = [
     "JobKind",
     "JobStatus",
     "Location",
+    "Pause",
     "Policy",
     "Progress",
     "Repository",

@@ -26,6 +26,7 @@ class JobKind(enum.StrEnum):
     CHECK = "check"
     RESTORE = "restore"
     DRILL = "drill"
+    MEASURE = "measure"
 
 
 class JobStatus(enum.StrEnum):

@@ -136,6 +136,9 @@ class Vault:
     encryption: str = observed("")
     #: Which file system of its host it lies on, where that is known: vaults with the same one are full together.
     filesystem: str = observed("")
+    #: Bytes that were free on it for the vault's account, and when that was found out.
+    free_bytes: int | None = observed()
+    measured_at: datetime | None = observed(converter=as_utc)
     created_at: datetime | None = observed(converter=as_utc)
     prepared_at: datetime | None = observed(converter=as_utc)
     #: When the library changed the passphrase: a recovery kit from before has the old one.

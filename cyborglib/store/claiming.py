@@ -17,8 +17,9 @@ from sqlalchemy import Connection, bindparam, insert, select, text, update
 
 from ..model import Job, JobStatus
 from . import leases, schema
+from .pauses import kinds_of, standing
 from .reading import pages
-from .schema import READY
+from .schema import PAUSED, READY
 from .types import Whole
 
 
@@ -84,6 +85,7 @@ def idle(connection: Connection, now: datetime) -> bool:
     if connection.scalar(_SOMEBODYS_TIME_CAME, {"now": now}) is not None:
         return False
     held = _held(connection)
+    held.update((PAUSED + key, True) for key in standing(connection))
     return not any(place not in held or not held[place] for place in connection.scalars(_PARKED_AT))
 
 
@@ -103,8 +105,11 @@ def claim_some(
     """
     connection.execute(_COME_TO_THE_DOOR, {"now": now})
     held = _held(connection)
+    paused = standing(connection)
+    held.update((PAUSED + key, True) for key in paused)
     candidates, more = _candidates(connection, held, limit, look, only)
     keys = _keys_of(connection, list(candidates))
+    kinds = kinds_of(connection, candidates) if paused else {}
     taken: list[int] = []
     parked: dict[str, list[int]] = defaultdict(list)
     for job in sorted(candidates):
@@ -112,7 +117,10 @@ def claim_some(
             more = True
             break
         mine = keys[job]
-        in_the_way = next((key for key, exclusive in mine if key in held and (exclusive or held[key])), None)
+        full = (PAUSED + key for key, _ in mine if key in paused and paused[key].holds(kinds[job], job))
+        in_the_way = next(
+            full, next((key for key, exclusive in mine if key in held and (exclusive or held[key])), None)
+        )
         if in_the_way is None:
             taken.append(job)
             held.update((key, exclusive or held.get(key, False)) for key, exclusive in mine)

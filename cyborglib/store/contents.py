@@ -200,10 +200,8 @@ class Contents(ContentsReader):
 
 def _key(row: Any) -> dict[str, Any]:
     """What the archives of a series have in common."""
-    if row.policy is not None:
-        return {"policy": row.policy, "client": row.client, "part": row.part, "vault": None, "stem": ""}
-    stem = _TIME.split(row.name, maxsplit=1)[0]
-    return {"policy": None, "client": row.client, "part": row.part, "vault": row.vault, "stem": stem}
+    stem = "" if row.policy is not None else _TIME.split(row.name, maxsplit=1)[0]
+    return {"policy": row.policy, "client": row.client, "part": row.part, "vault": row.vault, "stem": stem}
 
 
 def _only_between(before: int | None, after: int | None) -> list[ColumnElement[bool]]:

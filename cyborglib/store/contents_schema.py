@@ -20,8 +20,8 @@ def _must(name: str, type_: Any) -> Column[Any]:
     return Column(name, type_, nullable=False)
 
 
-#: Archives that are counted in one line: those of one policy, client and part, or, if no policy of ours made them,
-#: those in one vault whose names begin alike (`stem`). While an archive is taken in, its id and the job that does so
+#: Archives that are counted in one line: those of one policy, client and part in a vault, or, if no policy of ours made
+#: them, those whose names begin alike (`stem`). While an archive is taken in, its id and the job that does so
 #: are here. `old` is True for one whose archives are read anew, into another one of the same.
 series = Table(
     "cyborg_series",
@@ -30,7 +30,7 @@ series = Table(
     Column("policy", Whole),
     Column("client", Whole),
     _must("part", Plain),
-    Column("vault", Whole),
+    _must("vault", Whole),
     _must("stem", Plain),
     _must("old", Boolean),
     Column("archive", Whole),

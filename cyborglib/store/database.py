@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event, text
-from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ..errors import StoreError, WrongKey
@@ -26,11 +26,39 @@ ADVISORY_LOCK = 0x6379626F7267
 #: How long a writer waits for another process that writes to the same SQLite file.
 BUSY_SECONDS = 60
 _AWAY = (OperationalError, InterfaceError, DisconnectionError, PoolTimeout)
+#: What databases say that take nothing for now: SQLite's primary codes, PostgreSQL's states.
+_FULL_CODES, _FULL_STATES = (sqlite3.SQLITE_FULL,), ("53100",)
+_READ_ONLY_CODES, _READ_ONLY_STATES = (sqlite3.SQLITE_READONLY,), ("25006",)
 
 
 def unavailable(error: BaseException) -> bool:
     """True for an error that says only that the database cannot be asked now: gone, locked, full, too busy."""
-    return isinstance(error, _AWAY) or (isinstance(error, StoreError) and isinstance(error.__cause__, _AWAY))
+    return _passes(error) or (isinstance(error, StoreError) and _passes(error.__cause__))
+
+
+def _passes(error: BaseException | None) -> bool:
+    # PostgreSQL's "read only" is an internal error to its driver.
+    return isinstance(error, _AWAY) or _says(error, (), _READ_ONLY_STATES)
+
+
+def _says(error: BaseException | None, codes: tuple[int, ...], states: tuple[str, ...]) -> bool:
+    said = getattr(error, "orig", None)
+    code = getattr(said, "sqlite_errorcode", None)
+    return (code is not None and code & 0xFF in codes) or getattr(said, "sqlstate", None) in states
+
+
+def _what_to_do(error: DBAPIError | DisconnectionError | PoolTimeout) -> str:
+    if _says(error, _FULL_CODES, _FULL_STATES):
+        return (
+            "What was begun is undone. The disk that the database lies on is full: make room there; an engine that is "
+            "at work keeps what jobs tell it meanwhile, and goes on by itself"
+        )
+    if _says(error, _READ_ONLY_CODES, _READ_ONLY_STATES):
+        return (
+            "What was begun is undone. The database can only be read: see whether its file system, its file or its "
+            "server was made read-only (a standby, for example), and let this account write; engines go on then"
+        )
+    return "What was begun is undone; see that its server runs and its disk is not full, and do it again"
 
 
 class Database:
@@ -200,12 +228,11 @@ def _in_words() -> Iterator[None]:
     """What a database fails with, as an error of this library: a full disk, a server that is away."""
     try:
         yield
-    except _AWAY as error:
+    except (DBAPIError, *_AWAY) as error:
+        if not _passes(error):
+            raise
         said = " ".join(str(getattr(error, "orig", None) or error).split())
-        raise StoreError(
-            f"the database does not answer as it should: {said}. What was begun is undone; see that its server runs "
-            "and its disk is not full, and do it again"
-        ) from error
+        raise StoreError(f"the database does not answer as it should: {said}. {_what_to_do(error)}") from error
 
 
 def _sqlite_connected(driver: Any, _record: Any) -> None:

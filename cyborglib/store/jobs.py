@@ -9,14 +9,13 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, func, or_, select, text, update
 
 from ..errors import ErrorCode, Invalid, JobError, StoreError
-from ..model import Archive, Job, JobKind, Progress, Stats
+from ..model import Archive, Job, JobKind, JobStatus, Progress, Stats
 from ..planning import Key, NewJob
 from . import claiming, leases, queueing, saying, schema, transitions
 from .claiming import Claim
 from .database import Database, unavailable
 from .mapped import JOBS
 from .reading import ReadShelf, pages
-from .schema import READY
 
 #: At how many jobs beyond those asked for a claim looks at first, and at how many at most at a time: most
 #: claims find what they want at once, and a long line of jobs that cannot start is gone through in few steps.
@@ -204,6 +203,11 @@ class JobShelf(ReadShelf[Job]):
         with self._database.transaction() as connection:
             return self._of(connection, transitions.give_back(connection, id, fence))
 
+    def put_back(self, id: int, fence: int) -> list[Job]:
+        """The job at work found no room, and waits for it again; that costs none of its attempts."""
+        with self._database.transaction() as connection:
+            return self._of(connection, transitions.put_back(connection, id, fence, self._database.clock()))
+
     def finish_canceled(self, id: int, fence: int, archives: Sequence[Archive] = ()) -> list[Job]:
         """The job at work was canceled, and nothing of it runs any more; some archives may have been made before."""
         with self._database.transaction() as connection:
@@ -346,12 +350,11 @@ class JobShelf(ReadShelf[Job]):
         after = self._linked(connection, ids, schema.job_after.c.job, schema.job_after.c.needs)
         archives = self._linked(connection, ids, schema.archives.c.job, schema.archives.c.id)
         done = [{**row, "after": after[row["id"]], "archives": archives[row["id"]]} for row in rows]
-        places = {row["parked"] for row in done} - {READY, None}
-        if places:
-            reasons = saying.reasons(connection, places)
-            for row in done:
-                if row["parked"] in reasons:
-                    row["reason"] = reasons[row["parked"]]
+        pending = [row for row in done if row["status"] is JobStatus.PENDING]
+        if pending:
+            reasons = saying.reasons(connection, {row["parked"] for row in pending} - {None})
+            for row in pending:
+                row["reason"] = saying.when(row) if row["parked"] is None else reasons[row["parked"]]
         return done
 
     def _linked(self, connection: Connection, ids: Sequence[int], owner: Any, other: Any) -> dict[int, list[int]]:

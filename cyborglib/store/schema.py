@@ -32,6 +32,8 @@ ACTIVE = "status IN ('starting', 'running')"
 #: A pending job stands in line at the door, which is this, or is parked at the key of a name. Jobs that are
 #: not pending, or whose `not_before` has not come, stand nowhere: NULL.
 READY = ""
+#: Before the key at whose pause a job is parked, as there is no room.
+PAUSED = "pause:"
 
 
 def _plain(value: Any) -> Any:
@@ -212,6 +214,8 @@ vaults = _table(
     _must("adopted", Boolean),
     _must("encryption", Plain),
     _must("filesystem", Plain),
+    Column("free_bytes", Whole),
+    Column("measured_at", UTCDateTime),
     Column("created_at", UTCDateTime),
     Column("prepared_at", UTCDateTime),
     Column("rekeyed_at", UTCDateTime),
@@ -338,6 +342,8 @@ pauses = Table(
     _must("tries", Whole),
     _must("look_at", UTCDateTime),
     _must("filesystem", Plain),
+    Column("trial", Whole),
+    _must("tried", Whole),
 )
 
 settings = Table(

@@ -23,6 +23,7 @@ from .invitations import Invitations
 from .jobs import JobShelf
 from .mapped import ARCHIVES, CLIENTS, POLICIES, REPOSITORIES, SCHEDULES, SETTINGS, VAULTS, fields_of
 from .opening import CHECK, KEY_ID, open_engine, prepare
+from .pauses import Pauses
 from .rotation import refuse_others, reseal
 from .shelves import ArchiveShelf, ClientShelf, PolicyShelf, RepositoryShelf, ScheduleShelf, VaultShelf
 from .types import database_ms
@@ -71,6 +72,7 @@ class Store:
         self.archives = ArchiveShelf(self._database, ARCHIVES)
         self.jobs = JobShelf(self._database)
         self.invitations = Invitations(self._database)
+        self.pauses = Pauses(self._database)
         self.contents = Contents(self._database)
         self.expiry = Expiry(self._database)
 

@@ -107,7 +107,7 @@ def fail(
         "parked": None,
         "owner": None,
         "lease_until": None,
-        "reason": "is tried again after it failed",
+        "reason": "",
     }
     if _try_step(connection, id, _AGAIN & ~schema.jobs.c.cancel_requested, {**values, **again}, fence):
         connection.execute(delete(schema.holds).where(schema.holds.c.job == id))
@@ -131,6 +131,19 @@ def give_back(connection: Connection, id: int, fence: int) -> list[int]:
     _step(connection, id, starting, {**values, "attempt": attempt}, "given back", fence)
     connection.execute(delete(schema.holds).where(schema.holds.c.job == id))
     return [id]
+
+
+def put_back(connection: Connection, id: int, fence: int, now: datetime) -> list[int]:
+    """starting or running → pending: there was no room for it, which costs it none of its attempts.
+
+    It was begun, and so the next try is another attempt. Or → canceled, if that was asked meanwhile.
+    """
+    values = {"status": JobStatus.PENDING, "owner": None, "lease_until": None, "parked": READY, "error": None}
+    more = {"attempts": schema.jobs.c.attempts + 1}
+    if _try_step(connection, id, _AGAIN & ~schema.jobs.c.cancel_requested, {**values, **more}, fence):
+        connection.execute(delete(schema.holds).where(schema.holds.c.job == id))
+        return [id]
+    return canceled(connection, id, fence, now)
 
 
 def canceled(connection: Connection, id: int, fence: int, now: datetime, archives: Sequence[Archive] = ()) -> list[int]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.cyborg.backup.plugins.action.free_space import space_of
 from ansible_collections.cyborg.backup.plugins.module_utils import agent
 from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_setup
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Failure
@@ -34,6 +35,8 @@ class ActionModule(HostAction):
         account={"type": "str", "required": True},
         path={"type": "str", "required": True},
         quota={"type": "int", "default": 0},
+        quota_share={"type": "int", "default": 0},
+        reserve={"type": "int", "default": 0},
         append_only={"type": "bool", "default": True},
         existing={"type": "bool", "default": False},
         takeover={"type": "bool", "default": False},
@@ -71,6 +74,10 @@ class ActionModule(HostAction):
         setup = borg_setup.BorgSetup(self, "the repository's host")
         here = {"borg": "", "borg_version": ""}
         if state == "present":
+            if not 0 <= args["quota_share"] <= 100 or args["reserve"] < 0:
+                raise Failure(
+                    "bad_arguments", "A share is in per cent, from 0 to 100; a reserve is in bytes, at least 0."
+                )
             if (args["quota"] and args["quota"] < LEAST_QUOTA) or args["lock_wait"] < 0:
                 raise Failure(
                     "bad_arguments",
@@ -79,6 +86,8 @@ class ActionModule(HostAction):
             here = setup.ensure(["borg"])
             request.update(
                 quota=args["quota"],
+                quota_share=args["quota_share"],
+                reserve=args["reserve"],
                 append_only=args["append_only"],
                 existing=args["existing"],
                 takeover=args["takeover"],
@@ -96,6 +105,7 @@ class ActionModule(HostAction):
                 "path": path(reply.get("path"), "the path of a vault"),
                 "tag": text(reply.get("tag"), 12, "a vault's tag", r"[0-9a-f]{12}"),
                 "busy": truth(reply.get("busy"), "whether the vault is in use"),
+                "space": space_of(reply.get("space")),
                 "known": truth(reply.get("known"), "whether another library had the vault"),
                 "borg": here["borg"],
                 "borg_version": here["borg_version"],

@@ -39,6 +39,18 @@ options:
     description: How many bytes clients may store in the vault; 0 for as many as there is room.
     type: int
     default: 0
+  quota_share:
+    description:
+      - Without O(quota), per cent of what is free now that clients may store in the vault on top of what is in it;
+        0 for as many as there is room.
+    type: int
+    default: 0
+  reserve:
+    description:
+      - Bytes of the file system that clients leave free, so that there is room for prune and compact; a twentieth of it
+        at most. The program that serves the vault looks how much is free each time that a client comes.
+    type: int
+    default: 0
   append_only:
     description: Nothing that clients delete is gone until the controller compacts the vault.
     type: bool
@@ -131,6 +143,10 @@ tag:
   description: What the vault is called in C(/var/lib/cyborg); made of its path.
   returned: success
   type: str
+space:
+  description: How much room there is where the vault lies, as M(cyborg.backup.free_space) gives it.
+  returned: success
+  type: dict
 known:
   description: With O(existing), whether another library had served it.
   returned: success

@@ -16,14 +16,23 @@ from ansible_collections.cyborg.backup.plugins.plugin_utils.borg_messages import
     EXPECTED,
     FULL,
     LIMITS,
+    LOW,
     MESSAGES,
     ON_THE_WAY,
 )
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Failure
 
 _ID = re.compile(r"[0-9a-f]{64}")
+#: How Borg before 1.4.5 says that a *repository* has no room: as if a file of the source could not be read.
+_AS_IF_READ = re.compile(r"\[Errno 28\] No space left on device(: '[^']*')?$")
 #: Warnings: 1 of old, 100 to 127 of the modern exit codes.
 WARNING = frozenset({1, *range(100, 128)})
+
+
+RESERVED = (
+    "The file system that {repository} lies on is full up to the reserve that is kept there for prune and compact (the "
+    "setting `reserve`). Let these make room, or make the disk larger; nothing was lost."
+)
 
 
 def texts_of(lines):
@@ -61,10 +70,12 @@ def check(result, repository):
     errors = [error for error in result.get("errors") or () if isinstance(error, dict)]
     said = [str(error.get("message")) for error in errors]
     around = texts_of(result.get("tail"))
-    if rc == 0 or (rc in WARNING and not signal):
+    if rc == 0 or (rc in WARNING and not signal and not any(_AS_IF_READ.search(text) for text in around)):
         return
     if any(sign in text for text in (*said, *around) for sign in FULL):
         raise _full(said, around, repository)
+    if any(LOW in text for text in around) and any("StorageQuotaExceeded" in str(e.get("msgid")) for e in errors):
+        raise Failure("vault_full", _filled(RESERVED, repository, ""))
     kinds = {str(error.get("msgid") or "").rpartition(".")[2] for error in errors}
     if kinds & {"LockFailed", "LockFailedT", "Exception"} and any("Permission denied" in text for text in said):
         raise Failure(
@@ -122,7 +133,11 @@ def _full(said, around, repository):
     far = "Remote" in everything or "Borg server" in everything
     if (remote and not far) or (not remote and re.search(r"[/.]cache[/.]borg|\.config/borg|/cache/", everything)):
         return Failure("client_full", "A disk of the host where Borg runs is full (its cache or temporary files).")
-    return Failure("vault_full", "The disk that %s lies on is full. Make room there; nothing was lost." % repository)
+    return Failure(
+        "vault_full",
+        "The file system that %s lies on is full. Let prune and compact make room, or make it larger; nothing was lost."
+        % repository,
+    )
 
 
 def parsed(text, what):

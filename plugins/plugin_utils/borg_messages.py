@@ -41,9 +41,9 @@ MESSAGES = {
     "ParentPathDoesNotExist": ("vault_missing", "The folder that {repository} should lie in does not exist."),
     "AtticRepository": ("unsupported", "{repository} was made by Attic; convert it with Borg 1.x first."),
     "StorageQuotaExceeded": (
-        "vault_full",
-        "{repository} has reached its quota. Raise the quota and prepare the repository again, or let a prune"
-        " and compact make room.",
+        "quota_reached",
+        "{repository} has reached its quota. Let prune and compact make room; or raise the `quota` of its repository "
+        "(or the setting `quota_share`), and prepare the repository again.",
     ),
     "InsufficientFreeSpaceError": (
         "vault_full",
@@ -246,6 +246,8 @@ LIMITS = {
     "memory": "Borg asked for more memory for {repository} than it may have here. " + _HARM,
     "cpu": "Borg was ended, as it took more time of the processor for {repository} than it may have here. " + _HARM,
 }
+#: What the program that serves a vault says where a client comes upon the reserve.
+LOW = "cyborg: low on room: "
 #: A disk is full, whosever it is.
 FULL = ("No space left on device", "[Errno 28]", "ENOSPC", "Disk quota exceeded")
 #: What Borg says at a first backup or an init, of which nobody has to know: the cache comes by itself, and the

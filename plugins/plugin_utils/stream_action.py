@@ -60,7 +60,8 @@ _SIGPIPE = 141
 _ALL = frozenset(
     {
         "lost", "unreachable", "canceled", "timeout", "wrong_passphrase", "lock_held", "key_not_authorized",
-        "vault_full", "vault_missing", "vault_damaged", "vault_id_changed", "vault_key_changed", "host_key_changed",
+        "vault_full", "quota_reached", "vault_missing", "vault_damaged", "vault_id_changed", "vault_key_changed",
+        "host_key_changed",
         "borg_missing", "borg_too_old", "client_full", "limit_reached", "internal", "hostile_answer", "bad_arguments",
     }
 )  # fmt: skip

@@ -140,8 +140,8 @@ def test_what_is_said_on_the_way(msgid: str, remote: str, code: str) -> None:
     ("msgid", "code"),
     [
         ("Cache.RepositoryReplay", "vault_damaged"),
-        ("Repository.StorageQuotaExceeded", "vault_full"),
-        ("StorageQuotaExceeded", "vault_full"),
+        ("Repository.StorageQuotaExceeded", "quota_reached"),
+        ("StorageQuotaExceeded", "quota_reached"),
         ("Repository.InsufficientFreeSpaceError", "vault_full"),
         ("PathNotAllowed", "key_not_authorized"),
         ("Repository.CheckNeeded", "vault_damaged"),
@@ -169,6 +169,22 @@ def test_message_ids(msgid: str, code: str) -> None:
 )
 def test_which_disk_is_full(repository: str, text: str, code: str) -> None:
     assert refusal(result(log("Exception", text)), repository).code == code
+
+
+def test_the_reserve_of_a_disk_is_no_quota() -> None:
+    said = log("StorageQuotaExceeded", "The quota has been exceeded", "Remote: cyborg: low on room: 5 of 9 bytes")
+    failure = refusal(result(said), THERE)
+    assert (failure.code, "reserve" in failure.message) == ("vault_full", True)
+
+
+def test_a_full_repository_is_not_taken_for_a_file_that_cannot_be_read() -> None:
+    """As Borg 1.4.0 to 1.4.4 may say it, with a warning only; a file that is called like that is none of it."""
+    text = "/etc/passwd: read: [Errno 28] No space left on device"
+    assert refusal(result(log("", text), 1), THERE).code == "client_full"
+    far = result(log("", text, "Remote: OSError: [Errno 28] No space left on device"), 1)
+    assert refusal(far, THERE).code == "vault_full"
+    name = "/srv/No space left on device: file changed while we backed it up"
+    borg_answers.check(result(log("", name), 1), THERE)
 
 
 def test_ends_without_borgs_own_words() -> None:

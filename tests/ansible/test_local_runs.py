@@ -434,6 +434,17 @@ def test_a_listing(executor: AnsibleExecutor, control: Recorder, local: Works, v
     assert failed(control.outcomes[3]) is ErrorCode.VAULT_ID_CHANGED
 
 
+def test_how_much_room_there_is(executor: AnsibleExecutor, control: Recorder, local: Works, tmp_path: Path) -> None:
+    run = Run(id="here", playbook="measure", hosts=(local(1, measure_path=str(tmp_path / "not" / "yet")),))
+    executor.execute(run, control)
+    outcome = control.outcomes[1]
+    assert outcome.successful, outcome.error
+    space = os.statvfs(tmp_path)
+    assert outcome.facts["filesystem"] == f"{os.stat(tmp_path).st_dev:x}"
+    assert outcome.facts["total"] == space.f_blocks * space.f_frsize
+    assert 0 < outcome.facts["free"] <= outcome.facts["total"]
+
+
 @pytest.mark.parametrize(
     ("many", "grave", "code"),
     [(200, False, None), (200, True, ErrorCode.BORG_FAILED), (60_000, True, ErrorCode.BORG_FAILED)],

@@ -22,7 +22,7 @@ from cyborglib.ansible.acknowledging import Acknowledging
 from cyborglib.ansible.ledger import Ledger
 from cyborglib.ansible.redaction import Redactor
 from cyborglib.ansible.server import Server
-from cyborglib.errors import ErrorCode
+from cyborglib.errors import ErrorCode, InvalidTransition, StoreError
 from cyborglib.executor import Host, HostRun, Run
 from tests.ansible.conftest import Recorder
 
@@ -310,3 +310,82 @@ def test_things_are_done_in_order(control: Socket) -> None:
             break
         time.sleep(0.05)
     assert done == list(range(1000))
+
+
+ARCHIVE = "0123456789abcdef" * 4
+ENTRY = "0123456789abcdef\t-{mode}\t1\t2025-11-27T18:10:00.000000\t0\t0\t'root'\t'root'\t'{path}'\t''\t\t"
+
+
+def entries(*paths: str) -> str:
+    return "".join(ENTRY.format(mode="-rw-r--r--", path=path) for path in paths)
+
+
+def test_a_listing_comes_in_pieces_and_is_whole_or_nothing(control: Socket) -> None:
+    job, got = connect(), control.recorder.received
+    control.recorder.unwanted = {6}
+    assert job.contents_begin(6, ARCHIVE) is False
+    assert job.contents_begin(7, ARCHIVE) is True
+    text = entries("a", "b")
+    job.contents(7, text[:100])
+    job.contents(7, text[100:])
+    job.output(["said in between"])
+    assert job.contents_end(7)["entries"] == 2
+    assert ([item.path for item in got[7].items], got[7].end) == (["a", "b"], "finished")
+    # Cut, of another archive, or no listing at all.
+    for wrong in (text[:-5], text.replace("0123", "3210"), "Traceback"):
+        job.contents_begin(8, ARCHIVE)
+        job.contents(8, wrong)
+        with pytest.raises(ControlError) as refused:
+            job.contents_end(8)
+        assert (refused.value.code, got[8].end) == ("unparsable", "abandoned")
+        with pytest.raises(ControlError):
+            job.contents_end(8)
+    for archive, borg_id in ((9, "not an id"), ("9", ARCHIVE)):
+        with pytest.raises(ControlError):
+            job.contents_begin(archive, borg_id)
+
+
+def test_what_was_not_handed_over_whole_does_not_stay(control: Socket) -> None:
+    got = control.recorder.received
+    job = connect()
+    job.contents_begin(7, ARCHIVE)
+    job.contents_abandon(7)
+    assert got[7].end == "abandoned"
+    job.contents_begin(8, ARCHIVE)
+    job.contents(8, entries("a"))
+    job.close()
+    until = time.monotonic() + 10
+    while got[8].end != "abandoned":
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_others_are_answered_while_a_listing_is_taken_in(control: Socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+    monkeypatch.setattr("tests.ansible.conftest.Received.take", lambda self, items: go.wait(20))
+    job, other = connect(), connect(41)
+    job.contents_begin(7, ARCHIVE)
+    job.contents(7, entries("a"))
+    other.output(["still here"])
+    assert control.recorder.lines(41) == ["still here"]
+    go.set()
+    job.contents_end(7)
+
+
+def test_a_listing_that_the_store_cannot_take_now_is_refused(control: Socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = connect()
+    for problem, code in (
+        (StoreError("away"), "internal"),
+        (InvalidTransition("another's"), "ended"),
+        (ValueError("x"), "internal"),
+    ):
+
+        def broken(self: object, items: object, problem: Exception = problem) -> None:
+            raise problem
+
+        monkeypatch.setattr("tests.ansible.conftest.Received.take", broken)
+        job.contents_begin(7, ARCHIVE)
+        job.contents(7, entries("a"))
+        with pytest.raises(ControlError) as refused:
+            job.contents_end(7)
+        assert refused.value.code == code

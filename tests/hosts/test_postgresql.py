@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
+import attrs
 import pytest
 
 import cyborglib as cy
@@ -261,6 +262,7 @@ def test_a_disk_that_is_full_on_the_client(scene: Scene) -> None:
 
 def test_a_disk_that_is_full_on_the_repositorys_host(scene: Scene) -> None:
     small = scene.repository("small", on="small", tmpfs_vault="12m")
+    scene.cyborg.settings = attrs.evolve(scene.cyborg.settings, quota_share=0)
     scene.server.create("first", "create table t as select 1;")
     scene.server.create("second", f"create table t as {random_rows(30)};")
     policy = scene.cyborg.policies.add(

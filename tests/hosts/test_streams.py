@@ -111,6 +111,7 @@ def test_what_fails_leaves_no_archive_and_says_why(fleet: Fleet) -> None:
 def test_a_full_disk_at_either_end(fleet: Fleet) -> None:
     fleet.client("web1")
     fleet.repository(tmpfs_vault="24m")
+    fleet.cyborg.settings = attrs.evolve(fleet.cyborg.settings, quota_share=0)
     [small] = fleet.run(piped(fleet, "seq 1000"))
     fleet.hosts["web1"].run(["sh", "-c", "mkdir /root/tiny && mount -t tmpfs -o size=1m tiny /root/tiny"])
     job = fails(fleet, piped(fleet, "seq 10; seq 1000000 > /root/tiny/x", "own"), "client_full")

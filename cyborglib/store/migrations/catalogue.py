@@ -31,7 +31,7 @@ def make() -> None:
         sa.Column("policy", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("client", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("part", sa.Text(), nullable=False),
-        sa.Column("vault", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("vault", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("stem", sa.Text(), nullable=False),
         sa.Column("old", sa.Boolean(), nullable=False),
         sa.Column("archive", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),

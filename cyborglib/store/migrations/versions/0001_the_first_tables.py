@@ -242,6 +242,8 @@ def upgrade() -> None:
         sa.Column("tries", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("look_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("filesystem", sa.Text(), nullable=False),
+        sa.Column("trial", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("tried", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_cyborg_pauses")),
     )
     op.create_table(
@@ -370,6 +372,8 @@ def upgrade() -> None:
         sa.Column("adopted", sa.Boolean(), nullable=False),
         sa.Column("encryption", sa.Text(), nullable=False),
         sa.Column("filesystem", sa.Text(), nullable=False),
+        sa.Column("free_bytes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("measured_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("prepared_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("rekeyed_at", sa.DateTime(timezone=True), nullable=True),

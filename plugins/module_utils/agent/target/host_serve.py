@@ -21,6 +21,8 @@ from .borg_locks import clear_lock
 
 STATE = "/var/lib/cyborg"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#: Borg refuses to serve with less.
+LEAST_QUOTA = 10000000
 #: What Borg's client may ask of the far side: how much it says.
 LEVELS = ("--critical", "--error", "--warning", "--info", "--debug")
 
@@ -50,8 +52,9 @@ def main(argv):
     if mode == "client":
         if about["append_only"]:
             command.append("--append-only")
-        if about["quota"]:
-            command += ["--storage-quota", "%d" % about["quota"]]
+        most = bound(about)
+        if most:
+            command += ["--storage-quota", "%d" % most]
     env = {"PATH": PATH, "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8", "TZ": "UTC"}
     os.execve(borg, command, env)  # noqa: S606
 
@@ -127,9 +130,53 @@ def unlock(path):
     """What cannot be taken away is found by Borg, which says so."""
     try:
         if clear_lock(path, alone=True):
-            sys.stderr.write("cyborg: a lock was taken away that a dead Borg had left.\n")
+            sys.stderr.write("cyborg's note: a lock was taken away that a dead Borg had left.\n")
     except OSError as error:
-        sys.stderr.write("cyborg: the lock of a dead Borg cannot be taken away: %s.\n" % error)
+        sys.stderr.write("cyborg's note: the lock of a dead Borg cannot be taken away: %s.\n" % error)
+
+
+def bound(about):
+    """Bytes that a client may fill the vault to: its quota, and never so much that less than the reserve is left.
+
+    Borg counts what was ever put and not compacted, and says so in the vault's hints; it is asked to count from there.
+    """
+    quota, reserve = about["quota"], about.get("reserve") or 0
+    if not reserve or not os.path.isdir(about["path"]):
+        return quota
+    space = os.statvfs(about["path"])
+    total, free = space.f_blocks * space.f_frsize, space.f_bavail * space.f_frsize
+    reserve = min(reserve, total // 20)
+    used = stored(about["path"])
+    if used is None:
+        return quota
+    room = max(0, free - reserve)
+    if room < total // 100:
+        sys.stderr.write("cyborg: low on room: %d of %d bytes are free where the vault lies\n" % (free, total))
+        sys.stderr.flush()
+    most = max(LEAST_QUOTA, used + room)
+    return min(quota, most) if quota else most
+
+
+def stored(path):
+    """What Borg counts against a quota, as its newest hints say (msgpack); 0 in a new vault, None if unknown."""
+    try:
+        numbers = [int(name[6:]) for name in os.listdir(path) if re.match(r"hints\.[0-9]+\Z", name)]
+        if not numbers:
+            return 0
+        with open("%s/hints.%d" % (path, max(numbers)), "rb") as file:
+            data = file.read()
+    except OSError:
+        return None
+    key = b"storage_quota_use"
+    at = data.rfind(key) + len(key)
+    if at < len(key) or at >= len(data):
+        return None
+    kind = data[at]
+    if kind < 0x80:
+        return kind
+    size = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}.get(kind)
+    number = data[at + 1 : at + 1 + (size or 0)]
+    return int.from_bytes(number, "big") if size and len(number) == size else None
 
 
 def find(given):

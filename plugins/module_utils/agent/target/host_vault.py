@@ -15,8 +15,11 @@ from .host_adopting import adopt
 from .host_authorized import WRAPPER, Line, edit_keys, restore_labels
 from .host_files import open_way, read_whole, shown, take_lock, write_whole
 from .host_folder import ensure_folder, vault_path
+from .host_space import bytes_below, space_of
 
 STATE = "/var/lib/cyborg"
+#: Borg refuses to serve with less.
+LEAST_QUOTA = 10000000
 
 
 def op_host_vault(request):
@@ -42,6 +45,7 @@ def op_host_vault(request):
     ](work)
     return {
         "state": "done",
+        "space": space_of(path),
         "tag": work.tag,
         "path": path,
         "changed": bool(work.changes),
@@ -97,11 +101,13 @@ def ensure(work):
         entry = ensure_account(work.account, check, work.changes)
         ensure_folder(work.path, entry, work.account, check, work.changes, work.warnings)
     ensure_wrapper(request["serve"], check, work.changes)
+    space = space_of(work.path)
     about = {
         "vault": work.vault,
         "path": work.path,
         "account": work.account,
-        "quota": int(request.get("quota") or 0),
+        "quota": quota(work, space["free"]),
+        "reserve": int(request.get("reserve") or 0),
         "append_only": bool(request.get("append_only")),
         "wait": int(request.get("wait") or 0),
         "borg": request.get("borg") or "",
@@ -121,6 +127,14 @@ def ensure(work):
         work.edit(lines, None)
     else:
         work.changes.append("put %d key(s) into the new account's authorized_keys" % len(lines))
+
+
+def quota(work, free):
+    """Bytes that clients may fill the vault to; 0: no bound. A share of what is free comes on top of what is there."""
+    share = int(work.request.get("quota_share") or 0)
+    if work.request.get("quota") or not share:
+        return int(work.request.get("quota") or 0)
+    return max(LEAST_QUOTA, bytes_below(work.path) + free * share // 100)
 
 
 def read_known(tag):

@@ -1,0 +1,78 @@
+"""Two clients on one small disk: the quota of one, the reserve of all, and what goes on when there is room."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+import cyborglib as cy
+from tests.hosts.conftest import Fleet
+from tests.hosts.test_trouble import unlocked
+
+pytestmark = pytest.mark.hosts
+
+
+def fill(fleet: Fleet, name: str, megabytes: int) -> None:
+    """What this client has to back up: nothing of it deduplicates or compresses."""
+    script = 'mkdir -p /srv/data && head -c "$1" /dev/urandom > /srv/data/big'
+    fleet.hosts[name].run(["sh", "-c", script, "sh", str(megabytes * 10**6)])
+
+
+def paused(fleet: Fleet) -> dict[str, str]:
+    """Which client's vault is paused for what."""
+    vaults = {vault.id: fleet.cyborg.clients.get(vault.client).hostname for vault in fleet.cyborg.vaults}
+    return {vaults[pause.vault]: str(pause.code) for pause in fleet.cyborg.pauses if pause.vault}
+
+
+def test_one_client_cannot_fill_the_disk_of_all(fleet: Fleet) -> None:
+    cyborg = fleet.cyborg
+    one, two = fleet.client("web1"), fleet.client("web2")
+    vault = fleet.repository(tmpfs_vault="100m")
+    policy = cyborg.policies.add(
+        cy.Policy("data", "folders", vault, [one, two], retries=0, compression="none",
+                  extra_vars={"folders": ["/srv/data"]})
+    )  # fmt: skip
+    for name in ("web1", "web2"):
+        fill(fleet, name, 1)
+    fleet.run(policy)
+    nas = fleet.hosts["nas"]
+    known = {entry.filesystem for entry in cyborg.vaults}
+    assert len(known) == 1
+    assert known != {""}
+    # One writes without end: it is stopped by its quota, half of what was free, and the other one goes on.
+    fill(fleet, "web1", 70)
+    fill(fleet, "web2", 2)
+    jobs = {job.client_name: job for job in cyborg.run(policy)}
+    assert (jobs["web1"].status, jobs["web1"].error.code) == ("failed", "quota_reached"), fleet.said()
+    assert jobs["web2"].status == "successful", fleet.said()
+    assert paused(fleet) == {"web1": "quota_reached"}
+    # What anybody else left there but the reserve is not given away either, whatever the quota says.
+    fill(fleet, "web2", 40)
+    free = nas.run(["df", "-B1", "--output=avail", "/srv/borg"]).stdout.split()[-1]
+    nas.run(["sh", "-c", f"head -c {int(free) - 8_000_000} /dev/zero > /srv/borg/filler"])
+    [job] = cyborg.run(policy, clients=["web2"])
+    assert (job.status, job.error.code) == ("failed", "vault_full"), fleet.said()
+    assert paused(fleet) == {"web1": "quota_reached", "web2": "vault_full"}
+    left = int(nas.run(["df", "-B1", "--output=avail", "/srv/borg"]).stdout.split()[-1])
+    assert left >= 1_000_000, "nothing is left for a compact"
+    # Who waits costs nothing, and says for what; the host is asked, and there is no room.
+    waiting = cyborg.run(policy)
+    assert [job.status for job in waiting] == ["pending", "pending"], fleet.said()
+    assert all("is paused since" in job.reason for job in waiting), fleet.said()
+    assert [job.status for job in cyborg.jobs.find(kind="measure")] == ["successful"], fleet.said()
+    assert [event for event in fleet.told if isinstance(event, cy.VaultPaused)]
+    for entry in cyborg.vaults:
+        assert unlocked(fleet, entry)
+        # A compact finds the room that it needs.
+        nas.run(["borg", "compact", entry.where.path], user="borg", env={"BORG_BASE_DIR": "/tmp/borg"})
+    # With room they go on: one as its host says so, the other with another quota.
+    nas.run(["rm", "/srv/borg/filler"])
+    fill(fleet, "web1", 5)
+    fill(fleet, "web2", 3)
+    cyborg.settings = attrs.evolve(cyborg.settings, quota_share=90)
+    prepared = cyborg.finish(cyborg.prepare(vault))
+    assert {job.status for job in prepared} == {"successful"}, fleet.said()
+    done = cyborg.finish(waiting)
+    assert [job.status for job in done] == ["successful", "successful"], fleet.said()
+    assert cyborg.pauses == []
+    assert len([event for event in fleet.told if isinstance(event, cy.VaultResumed)]) == 2
