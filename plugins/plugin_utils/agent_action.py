@@ -161,7 +161,7 @@ class AgentAction(Exchanging):
         if self.control is not None and self.control.canceled:
             # How it had ended, if it was faster than the cancel, is followed up like any end.
             self._cancel(name, time.monotonic() + DOUBT)
-        request = dict(self._follow_now(0, 0, FIRST_WAIT), op="follow", job=name, bar=bar, patience=DOUBT)
+        request = dict(self._follow_now(0, 0, FIRST_WAIT), op="follow", job=name, bar=bar, about=True, patience=DOUBT)
         with self._watching():
             reply = self._follow(name, request, on_lines, on_progress, on_start)
         if forget:

@@ -227,13 +227,14 @@ class BorgAction(AgentAction):
         """Raises the `Failure` that the end of a call means."""
         borg_answers.check(reply["result"], self.args["repository"])
 
-    def _attached(self, step):
+    def _attached(self, step, on_start=None):
         """The last answer of a main call that an earlier run started: nothing is started here."""
         self._commands.append(step)
         self._gone = False
         reply = self.attach(
-            step, forget=False, bar=not self._preceded, on_lines=self._lines, on_progress=self._progress
-        )
+            step, forget=False, bar=not self._preceded, on_start=on_start, on_lines=self._lines,
+            on_progress=self._progress,
+        )  # fmt: skip
         self._gone = True
         self._left(step, reply["result"])
         self._judge(reply)
@@ -428,7 +429,7 @@ class Attached:
             return self.call("", argv, **asked)
         self.begun()
         try:
-            return self._attached("")
+            return self._attached("", asked.get("on_start"))
         except Failure as failure:
             if not self.never_began(failure):
                 raise

@@ -184,7 +184,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "cyborg.db"
 
 
-@pytest.mark.parametrize(("step", "when"), kills())
+@pytest.mark.parametrize(("step", "when"), list(kills()))
 def test_killed_at(step: Step, when: str, tmp_path: Path, fleet: Path) -> None:
     shutil.copy(fleet, tmp_path)
     pid = os.fork()

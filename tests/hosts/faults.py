@@ -76,6 +76,10 @@ class Faulty:
         job = self.fleet.cyborg.jobs.get(job.id)
         assert job.status == "successful", f"{what} {when} {moment}: {job.error} {self.fleet.said()}"
         assert_settled(self.fleet)
+        # Whoever followed it to its end knows of what it was to be.
+        [archive] = [self.fleet.cyborg.archives.get(one) for one in job.archives]
+        assert [root for root, _ in archive.roots] == ["/srv/big"], f"{what} {when} {moment}"
+        assert not archive.doubtful
         return job
 
     def _kill_engine(self, step: str) -> None:
@@ -182,7 +186,16 @@ def leftovers(fleet: Fleet) -> list[str]:
                 found.append(f"{host.name}: {' '.join(argv)}")
         locks = "ls -d /srv/borg/*/lock.exclusive /root/.cache/borg/*/lock.exclusive 2>/dev/null || :"
         found += host.run(["sh", "-c", locks]).stdout.split()
-    return found + [f"here: {' '.join(words(pid))}" for pid in orphans()]
+    return found + [f"here: {' '.join(words(pid))} {shown(pid)}" for pid in orphans()]
+
+
+def shown(pid: int) -> str:
+    """What is known of a process."""
+    with suppress(OSError):
+        status = Path(f"/proc/{pid}/status").read_text().splitlines()
+        kept = [line for line in status if line.startswith(("State", "PPid", "Threads", "NSpid", "SigCgt"))]
+        return f"pid {pid} {kept} {Path(f'/proc/{pid}/wchan').read_text()} {sorted(os.listdir(f'/proc/{pid}/fd'))}"
+    return "gone"
 
 
 def orphans() -> list[int]:
