@@ -267,7 +267,18 @@ class AgentAction(Exchanging):
             # Whether the first request arrived is not known: from now on the host is only asked.
             if request["op"] == "start":
                 request = dict(request["follow"], op="follow", job=name, keep=request.get("keep", True), bar=True)
-            self._canceled.wait(next(pauses, RECONNECT[-1]))
+            self._pause(next(pauses, RECONNECT[-1]))
+
+    def _pause(self, seconds):
+        """Wait, but not beyond a cancel, and not for a library that is gone: who takes the job over asks for itself."""
+        end = time.monotonic() + seconds
+        while not self._canceled.is_set():
+            if self._left_alone.is_set():
+                raise ControlError("gone", "the library that started this run is gone")
+            left = end - time.monotonic()
+            if left <= 0:
+                return
+            self._canceled.wait(min(left, 1.0))
 
     def _asked_until(self, problem, start, until):
         """Until when the host is asked again after this problem. Raises it, or what it means, if that is now."""
@@ -316,7 +327,7 @@ class AgentAction(Exchanging):
         if self.control is None:
             yield
             return
-        watch = self.control.watch(self._break_off)
+        watch = self.control.watch(self._break_off, self._left_alone.set)
         try:
             yield
         finally:

@@ -299,6 +299,8 @@ def test_closing_leaves_the_job_at_work(control: Recorder, work: Works, vault: V
     second.close()
     assert control.outcomes[1].successful, control.outcomes[1].error
     assert vault.archives() == ["archive-1"]
+    [archive] = control.outcomes[1].archives
+    assert [root for root, _ in archive.roots] == [str(source)], "it was examined as the first run would have"
 
 
 def test_a_job_canceled_while_nobody_followed_it(
