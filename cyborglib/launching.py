@@ -65,7 +65,9 @@ def target_of(
     """A client of a policy with its vault and, if it is backed up as a virtual machine, its hypervisor."""
     vault = vault_of(store, repository, client, now)
     hypervisor = machines.hypervisor_of(store, policy, client)
-    return Target(client, vault, extra_vars, hypervisor, machines.provider(extra_vars) if hypervisor else "")
+    if hypervisor is None:
+        return Target(client, vault, extra_vars)
+    return Target(client, vault, extra_vars, hypervisor, machines.provider(extra_vars), machines.scratch(extra_vars))
 
 
 def prepare_client(store: Store, client: Client, *, update: bool, launched_by: str = "call") -> Queued:
@@ -74,8 +76,10 @@ def prepare_client(store: Store, client: Client, *, update: bool, launched_by: s
         raise Disabled(f"{client.hostname} is disabled; enable it first")
     settings = store.settings
     planned = [planning.prepare_client(client, settings, update=update, launched_by=launched_by)]
-    for provider in machines.providers_on(store, client):
-        planned.append(planning.prepare_hypervisor(client, provider, settings, after=[0], launched_by=launched_by))
+    for provider, scratch in machines.providers_on(store, client):
+        planned.append(
+            planning.prepare_hypervisor(client, provider, settings, scratch=scratch, after=[0], launched_by=launched_by)
+        )
     return store.jobs.queue(planned)
 
 
@@ -122,8 +126,10 @@ def relaunch(store: Store, job: Job) -> Queued:
         if job.kind is JobKind.PREPARE_CLIENT and client is not None:
             return prepare_client(store, client, update=bool(job.options.get("update")), launched_by="relaunch")
         if job.kind is JobKind.PREPARE_HYPERVISOR and client is not None:
-            provider = str(job.options.get("provider"))
-            again = planning.prepare_hypervisor(client, provider, store.settings, launched_by="relaunch")
+            provider, scratch = str(job.options.get("provider")), str(job.options.get("scratch") or "")
+            again = planning.prepare_hypervisor(
+                client, provider, store.settings, scratch=scratch, launched_by="relaunch"
+            )
             return store.jobs.queue([again])
         if job.repository is None or job.vault is None:
             raise Invalid(f"job {job.id} ({job.title}) cannot be launched again")

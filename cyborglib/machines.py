@@ -20,6 +20,11 @@ def provider(extra_vars: Mapping[str, Any]) -> str:
     return str(extra_vars.get("provider") or PROVIDER)
 
 
+def scratch(extra_vars: Mapping[str, Any]) -> str:
+    """The folder for scratch files that the variables of a policy name; "" for the usual one."""
+    return str(extra_vars.get("scratch") or "")
+
+
 def hypervisor_of(store: Store, policy: Policy, client: Client) -> Client | None:
     """The client on which this one is backed up by a policy; None where that is itself.
 
@@ -66,11 +71,11 @@ def check(client: Client) -> None:
         )
 
 
-def providers_on(store: Store, client: Client) -> list[str]:
-    """What a client has to be prepared for, as the hypervisor of clients of vm policies."""
+def providers_on(store: Store, client: Client) -> list[tuple[str, str]]:
+    """(provider, scratch) that a client has to be prepared for, as the hypervisor of clients of vm policies."""
     guests = {guest.id for guest in store.clients.find(hypervisor=client.id)}
     wanted = {
-        provider(policy.variables_for(member))
+        (provider(policy.variables_for(member)), scratch(policy.variables_for(member)))
         for policy in (store.policies.find(type=TYPE) if guests else ())
         for member in policy.clients
         if member in guests

@@ -46,7 +46,11 @@ def _anything(_place: str, value: Any, _secret: bool) -> Any:
 def _text(place: str, value: Any, secret: bool) -> Any:
     if isinstance(value, bool | list | dict):
         raise _wrong(place, "a text", value, secret)
-    return str(value)
+    text = str(value)
+    if secret and any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in text):
+        # It goes into a shell or a server's file of passwords, and would be another text there.
+        raise Invalid(f"{place} holds a NUL or half a character, which no shell and no server takes; leave it out")
+    return text
 
 
 def _number(place: str, value: Any, secret: bool) -> Any:

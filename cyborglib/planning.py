@@ -57,7 +57,8 @@ class NewJob:
 class Target:
     """One client of a launch, the vault its archive goes to, and what its policy's role is given.
 
-    `hypervisor` is the client on which the backup of a virtual machine is worked, prepared for one `provider`.
+    `hypervisor` is the client on which the backup of a virtual machine is worked, prepared for one `provider`, with
+    the folder `scratch` ("" for the usual one).
     """
 
     client: Client
@@ -65,6 +66,7 @@ class Target:
     extra_vars: Variables = field(factory=Variables)
     hypervisor: Client | None = None
     provider: str = ""
+    scratch: str = ""
 
     @property
     def worker(self) -> Client:
@@ -119,14 +121,16 @@ def prepare_client(client: Client, settings: Settings, *, update: bool = False, 
 
 
 def prepare_hypervisor(
-    client: Client, provider: str, settings: Settings, *, after: Sequence[int] = (), launched_by: str = "call"
-) -> NewJob:
+    client: Client, provider: str, settings: Settings, *, scratch: str = "", after: Sequence[int] = (),
+    launched_by: str = "call",
+) -> NewJob:  # fmt: skip
     """Make a client ready to back up the virtual machines that run on it."""
+    options = {"provider": provider, "scratch": scratch} if scratch else {"provider": provider}
     job = Job(
         kind=JobKind.PREPARE_HYPERVISOR,
         client=client.id,
         client_name=client.hostname,
-        options=Variables({"provider": provider}),
+        options=Variables(options),
         launched_by=launched_by,
         attempts=3,
         timeout=timeout(JobKind.PREPARE_HYPERVISOR, settings),
@@ -175,7 +179,9 @@ def backup(
         if settings.prepare and not worker.ready:
             needs.append(_add(jobs, prepare_client(worker, settings, launched_by="dependency")))
         if settings.prepare and target.hypervisor and target.provider not in worker.providers:
-            made = prepare_hypervisor(worker, target.provider, settings, after=needs, launched_by="dependency")
+            made = prepare_hypervisor(
+                worker, target.provider, settings, scratch=target.scratch, after=needs, launched_by="dependency"
+            )
             needs = [*needs, _add(jobs, made)]
         # A client that is prepared anew may have a new key, which the vault does not know yet.
         if settings.prepare and not (worker.ready and accessible(worker, vault)):

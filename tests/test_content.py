@@ -229,6 +229,8 @@ def test_extra_vars_that_are_taken(type: str, variables: dict[str, Any], checked
         ("config", {"exclude": [{"style": "regex", "pattern": "a{99999999999999999999}"}]}, "the regular expression"),
         ("config", {"exclude": [{"style": "shell", "pattern": "**/\udcff"}]}, "UTF-8"),
         ("folders", {"folders": ["/srv/\udcff"]}, "folders.0. must be UTF-8"),
+        ("piped", {"command": "cat /srv/\udcff"}, "command holds a NUL or half a character"),
+        ("mysql", {"password": "\ud800"}, "password holds a NUL or half a character"),
         ("config", {"allow_empty": "perhaps"}, "allow_empty"),
         ("config", {"max_unreadable": True}, "max_unreadable must be a number"),
         ("config", {"max_unreadable": "many"}, "max_unreadable"),

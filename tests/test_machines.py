@@ -78,6 +78,18 @@ def test_preparing_a_client_prepares_it_as_a_hypervisor_too(site: Site) -> None:
     assert again.kind == "prepare_hypervisor"
 
 
+def test_the_folder_for_scratch_files_is_the_policys(site: Site) -> None:
+    site.add("large", [site.web], extra_vars={"scratch": "/srv/scratch"})
+    jobs = site.cyborg.finish(site.cyborg.prepare(site.kvm))
+    options = [dict(job.options) for job in jobs if job.kind == "prepare_hypervisor"]
+    assert options == [{"provider": "libvirt"}, {"provider": "libvirt", "scratch": "/srv/scratch"}]
+    [again] = site.cyborg.relaunch(jobs[2])
+    assert dict(again.options) == options[1]
+    runs = [run for run in site.executor.runs if run.playbook == "prepare_hypervisor"]
+    given = [dict(host.variables) for run in runs for host in run.hosts]
+    assert {"prepare_hypervisor_provider": "libvirt", "prepare_hypervisor_scratch": "/srv/scratch"} in given
+
+
 def test_a_client_that_is_no_machine_is_refused(site: Site) -> None:
     with pytest.raises(cy.Invalid, match=r"kvm1 has no hypervisor.*hypervisor=…"):
         site.add("wrong", [site.kvm])

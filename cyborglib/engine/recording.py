@@ -23,7 +23,7 @@ from ..events import (
 )
 from ..executor import ArchiveMade
 from ..kinds import LOOKED_FOR, Settlement, Work
-from ..model import FULL, Archive, Job, JobKind, JobStatus
+from ..model import Archive, Job, JobKind, JobStatus
 from ..store import Store
 from . import pausing
 from .at_work import Ending
@@ -119,7 +119,8 @@ def _failed(store: Store, work: Work, ending: Ending) -> list[Job]:
     archives = _archives(work, ending.settlement)
     if error.code is ErrorCode.CANCELED:
         return store.jobs.finish_canceled(_id(job), work.fence, archives)
-    if error.code in FULL and pausing.tries(store, job):
+    # What it made is recorded with its end; nobody may come to take it for somebody else's.
+    if not archives and pausing.tries(store, job, error):
         return store.jobs.put_back(_id(job), work.fence)
     # A backup that is lost gets here only if nothing of it is at work any more, or is permanent (`recovering`). Others
     # may still be at work over there: nobody starts a second one beside them.

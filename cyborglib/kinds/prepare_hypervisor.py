@@ -20,6 +20,9 @@ def assign(work: Work) -> Assignment:
             ErrorCode.BAD_ARGUMENTS, f"{client.hostname} is not ready: prepare it first, by prepare(client)", skip=True
         )
     secrets = become_secrets(client)
+    variables = {"prepare_hypervisor_provider": str(job.options.get("provider", ""))}
+    if job.options.get("scratch"):
+        variables["prepare_hypervisor_scratch"] = str(job.options["scratch"])
     return Assignment(
         playbook="prepare_hypervisor",
         host_run=HostRun(
@@ -27,7 +30,7 @@ def assign(work: Work) -> Assignment:
             attempt=job.attempt,
             fence=work.fence,
             host=client_host(client, f"job-{job.id}", work.settings),
-            variables={"prepare_hypervisor_provider": str(job.options.get("provider", ""))},
+            variables=variables,
             secrets=tuple(secrets),
             timeout=job.timeout,
         ),

@@ -101,7 +101,8 @@ class Policy:
 
     `client_extra_vars` are variables of single clients, which go over `extra_vars`: `{web1: {"databases": "shop"}}`.
     `prehook` and `posthook` are commands for `bash -o pipefail` on the host that is backed up, as whoever Borg runs as.
-    A prehook that fails stops the backup; the posthook runs however that ended, and if it fails, that is a warning.
+    A prehook that fails stops the backup; the posthook runs however that ended, and if it fails, that is a warning. The
+    prehook has the backup's time; the posthook has as much for itself, but an hour at most, and is ended then.
     Both have CYBORG_POLICY, CYBORG_JOB, CYBORG_ATTEMPT, CYBORG_CLIENT, CYBORG_OUTCOME ("pending" before; "successful",
     "failed" or "canceled" after) and CYBORG_ERROR (an `ErrorCode`, or nothing) in their environment.
     """

@@ -55,7 +55,7 @@ class Repository:
 
     Without a passphrase each vault gets a random one of its own, which is the better choice: one given
     here opens the vaults of all clients to each of them. `quota` is in bytes, for each vault;
-    Borg takes none below 10 MB.
+    Borg takes none below 10 MB. Without one the setting `quota_share` bounds vaults on managed hosts.
 
     On a `managed` host the library makes the account (`borg`, if the path names none), installs Borg and
     limits every key; there `admin_user` (root unless given) logs in, and `admin_become` None means sudo where

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.cyborg.backup.plugins.plugin_utils.load_action import LOAD, Failure, LoadAction
 from ansible_collections.cyborg.backup.plugins.plugin_utils.script import texts
 
@@ -41,11 +42,20 @@ class ActionModule(LoadAction):
                 self.say(line)
         return {"facts": {"destination": args["path"]}, "result": {"destination": args["path"], "bytes": self.size}}
 
+    def _partial(self, path):
+        """What a file is called until it is whole."""
+        folder, name = os.path.split(path)
+        return os.path.join(folder, ".%s.%s" % (name[:200], self.command_id("load")))
+
+    def left(self):
+        if not self.args["path"].startswith("/"):
+            return super().left()
+        return "What had come of it may lie on %s as %s: remove it" % (self.title, self._partial(self.args["path"]))
+
     def _into_file(self, path):
         if not path.startswith("/") or path.endswith("/") or ".." in path.split("/"):
             raise Failure("bad_arguments", "The path %r is no file's whole path, from / on." % path)
-        folder, name = os.path.split(path)
-        partial = os.path.join(folder, ".%s.%s" % (name[:200], self.command_id("load")))
+        partial = self._partial(path)
         env = {"NAME": path, "INTO": partial, "OVER": "yes" if self.args["overwrite"] else "no"}
         if not self.args["overwrite"] and self.shell("look", 'test -e "$NAME" || test -L "$NAME"', env=env)["rc"] == 0:
             raise Failure("destination_exists", "%s is there already: give another path, or say overwrite." % path)
@@ -55,6 +65,9 @@ class ActionModule(LoadAction):
             done = self.shell("name", _TAKE_NAME, env=env)
             if done["rc"]:
                 raise Failure("destination_exists", "%s could not take its name: %s" % (path, done["err"]))
-        except Failure:
-            self.shell("drop", 'rm -f -- "$INTO"', env=env, watched=False)
+        except Failure as failure:
+            try:
+                self.shell("drop", 'rm -f -- "$INTO"', env=env, watched=False)
+            except (Failure, AnsibleConnectionFailure):
+                failure.message += " What had come so far may lie on %s as %s: remove it there." % (self.title, partial)
             raise

@@ -83,7 +83,7 @@ class ActionModule(StreamAction):
 
     def _database(self, name, user, there, *, named):
         # Of all databases an empty one is saved for its settings; one that was named should hold something.
-        script, env = postgresql_dump.dumped(name, allow_empty=self.args["allow_empty"] or not named)
+        script, env, programs = postgresql_dump.dumped(name, allow_empty=self.args["allow_empty"] or not named)
         own = {
             'database "%s" does not exist' % name: ("source_missing", postgresql_dump.absent(name, there)),
             "cyborg: holds nothing": (
@@ -94,7 +94,7 @@ class ActionModule(StreamAction):
             name=name,
             file=postgresql.file_of(name),
             script=script,
-            secrets=self._login,
+            secrets={**self._login, **programs},
             env=dict(self._env, **env),
             says={**own, **postgresql_dump.refused("the database %s" % name, user), **self._signs},
         )

@@ -113,7 +113,8 @@ options:
     default: ""
   posthook:
     description:
-      - The same after the backup, however that ended. If it fails, that is a warning.
+      - The same after the backup, however that ended. If it fails, or is not done within an hour, that is a
+        warning.
     type: str
     default: ""
 """

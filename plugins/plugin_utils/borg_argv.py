@@ -258,8 +258,8 @@ def contents(name, *, lock_wait):
 #: (everything else that Borg lists has a "?" for what is no UTF-8), and none is a control character, so also no TAB.
 #: No newline anywhere, at which Borg would write out what it has: for a million entries, half the time.
 ENTRY = (
-    "{archiveid:.16}{TAB}{type}{mode}{TAB}{size}{TAB}{isomtime}{TAB}{uid}{TAB}{gid}{TAB}{user!a}{TAB}{group!a}{TAB}"
-    "{bpath!a}{TAB}{source!a}{TAB}{TAB}"
+    "{archiveid:.16}{TAB}{size}{TAB}{isomtime}{TAB}{bpath!a}{TAB}{source!a}{TAB}"
+    "{type}{mode}{TAB}{uid}{TAB}{gid}{TAB}{user!a}{TAB}{group!a}{TAB}{TAB}"
 )
 
 

@@ -15,6 +15,9 @@ HOOKS = {
     "posthook": {"type": "str", "default": "", "no_log": True},
 }
 
+#: Seconds that a posthook may take at most. It holds the vault and the client, and the job's time may be a day.
+LONGEST = 3600
+
 
 class Hooked(Shell):
     """Runs `borg()` between the two. The posthook runs whatever happened, also after a prehook that failed."""
@@ -97,9 +100,9 @@ class Hooked(Shell):
         self.say("Running the %s." % step)
         # Kept: an engine that takes the job over between the posthook and the job's end does not run it again.
         # The posthook has a time of its own, as it runs also where the job's is over.
-        timeout = self.timeout() if watched else self.whole_timeout()
+        timeout = self.timeout() or 86400 if watched else min(self.whole_timeout() or LONGEST, LONGEST)
         done = self.shell(
-            step, text, own={name: str(value) for name, value in env.items()}, timeout=timeout or 86400,
+            step, text, own={name: str(value) for name, value in env.items()}, timeout=timeout,
             watched=watched, kept=True, on_start=lambda _reply: self.begun(),
             on_lines=lambda lines: self._said(step, borg_answers.texts_of(lines)),
         )  # fmt: skip

@@ -55,14 +55,18 @@ class LoadAction(Shell, BorgAction):
             # A stream that is loaded cannot be taken up again in its middle.
             raise Failure(
                 "lost",
-                "The engine that worked this restore went away, and nobody followed it. What it had begun may lie "
-                "under a new name on %s: look there, remove it, and restore again." % self.title,
+                "The engine that worked this restore went away, and nobody followed it. %s, and restore again."
+                % self.left(),
             )
         self._file, self._size = self._stream()
         outcome = self.load()
         outcome["warnings"] = [*(outcome.get("warnings") or ()), *self._notes]
         outcome["result"].setdefault("changed", not self.dry)
         return outcome
+
+    def left(self):
+        """The beginning of a sentence: what a restore that was broken off may have left, and what to do about it."""
+        return "What it had begun may lie under a new name on %s: look there, remove it" % self.title
 
     @property
     def dry(self):

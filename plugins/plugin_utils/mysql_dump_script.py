@@ -26,9 +26,12 @@ case $("$dumper" --version) in
     case $help in *column-statistics*) theirs+=(--column-statistics=0) ;; esac
     ;;
 esac
+# Fewer turns of two processes: by itself it writes 4 KiB at a time.
+wide=
+if stdbuf -o 256K true 2> /dev/null; then wide='stdbuf -o 256K'; fi
 lead=
 dumped() {
-  $lead "$dumper" --defaults-extra-file=<(printf '%s\n' "$cnf") "${login[@]}" ${theirs[@]+"${theirs[@]}"} \
+  $lead $wide "$dumper" --defaults-extra-file=<(printf '%s\n' "$cnf") "${login[@]}" ${theirs[@]+"${theirs[@]}"} \
     --single-transaction --skip-lock-tables --no-tablespaces --quick --hex-blob --max-allowed-packet=1G "$@"
 }
 """

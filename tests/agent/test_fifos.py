@@ -1,6 +1,7 @@
 """Texts that a command reads by a path, once."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,58 @@ def test_the_guard_counts_across_the_borders_of_pieces():
     _, code, said = guarded(data, counts={"\n-- Table": 2})
     assert (code, said["kind"]) == (67, "counts")
     assert "1 instead of 2" in said["detail"]
+
+
+def test_the_guard_counts_each_of_several_and_what_begins_no_line():
+    data = b"a\n-- T\n-- T\nb-- T\n-- U" + b"\n" * 3000 + b"end"
+    counts = {"\n-- T": 2, "\n-- U": 1, "-- T": 3, "\nend": 1, "\na": 1}
+    assert guarded(data, counts=counts, ends="\nend")[1:] == (0, None)
+    assert guarded(b"1\n", ends="\n1\n")[1] == 66  # the line's beginning before the first is ours
+
+
+def copying(folder, interpreter, readers, data, file=False):
+    """What the guard let through beside copies for these readers (commands of a shell), and what came of each."""
+    (folder / "data").write_bytes(data)
+    paths = [folder / f"{number}" for number in range(len(readers))]
+    for path in paths:
+        os.mkfifo(path)
+    started = [
+        subprocess.Popen(["sh", "-c", f"{{ {reader}; }} < {path} > {path}.out"])
+        for reader, path in zip(readers, paths, strict=True)
+    ]
+    # From a file there are no pages to be handed on.
+    script = f'exec "$@" < {folder}/data' if file else f'cat {folder}/data | "$@"'
+    command = ["bash", "-c", script, "bash", interpreter, "-I", "-S", GUARD, *paths]
+    done = subprocess.run(command, capture_output=True, check=False, env={"PATH": "/usr/bin:/bin"}, timeout=60)
+    for each in started:
+        each.wait(timeout=60)
+    return done.stdout, (done.returncode, done.stderr), [Path(f"{path}.out").read_bytes() for path in paths]
+
+
+@pytest.mark.parametrize("file", [False, True])
+def test_the_guard_makes_copies_for_as_long_as_somebody_reads(tmp_path, file):
+    data = os.urandom(5_000_001)
+    readers = ["cat", "head -c 3000", "sleep 0.3; head -c 2000000", "true"]
+    out, ended, copies = copying(tmp_path, sys.executable, readers, data, file)
+    assert out == data
+    assert ended == (0, b"")
+    assert copies == [data, data[:3000], data[:2_000_000], b""]
+
+
+def test_the_guard_makes_copies_with_old_interpreters_too(tmp_path, interpreter):
+    data = os.urandom(300_000)
+    for reader, copy in (("cat", data), ("head -c 3000", data[:3000])):
+        folder = tmp_path / reader[:3]
+        folder.mkdir()
+        assert copying(folder, interpreter, [reader], data) == (data, (0, b""), [copy])
+
+
+def test_the_guard_ends_when_nobody_reads_what_it_lets_through(tmp_path):
+    script = f'yes | {sys.executable} -I -S {GUARD} | head -c 10; echo " ${{PIPESTATUS[*]}}"'
+    env = {"PATH": "/usr/bin:/bin"}
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, env=env)
+    assert done.stdout.split() == ["y"] * 5 + ["141", "141", "0"]
+    assert done.stderr == ""
 
 
 def test_the_guard_is_a_program_for_old_interpreters_too(interpreter):

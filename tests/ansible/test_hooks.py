@@ -54,3 +54,27 @@ def test_the_posthook_runs_if_anything_can(error: Exception | None, outcome: str
         with pytest.raises(type(error)):
             action._guarded()
     assert action.ran == [("prehook", "pending"), *([("posthook", outcome)] if outcome else [])]
+
+
+@pytest.mark.parametrize(("whole", "times"), [(None, [86400, 3600]), (600, [500, 600]), (86400, [86300, 3600])])
+def test_a_posthook_that_hangs_holds_the_vault_for_an_hour_at_most(whole: int | None, times: list[int]) -> None:
+    given = []
+
+    class Timed(Action):
+        _run = Hooked._run
+
+        def whole_timeout(self) -> int | None:
+            return whole
+
+        def timeout(self) -> int | None:
+            return whole and whole - 100
+
+        def say(self, line: str) -> None:
+            pass
+
+        def shell(self, step: str, text: str, *, timeout: int, **asked: Any) -> dict[str, Any]:
+            given.append(timeout)
+            return {"rc": 0, "out": "", "err": ""}
+
+    Timed(None)._guarded()
+    assert given == times

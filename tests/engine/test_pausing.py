@@ -6,6 +6,8 @@ import attrs
 import pytest
 
 import cyborglib as cy
+from cyborglib.engine import engine
+from cyborglib.executor import ArchiveMade
 from cyborglib.planning import Key, NewJob
 from tests.engine.fleet import Fleet, assert_settled
 
@@ -36,7 +38,8 @@ class Disk:
 
 
 @pytest.fixture
-def disk() -> Disk:
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    monkeypatch.setattr(engine, "POLL", 0.05)
     return Disk()
 
 
@@ -249,3 +252,34 @@ def test_a_daily_look_at_each_file_system(fleet, disk, clock):
     it.cyborg._measuring._looked = float("-inf")
     it.cyborg.tick()
     assert len(it.kind("measure")) == 2, "nobody wants to hear of it"
+
+
+def test_a_trial_that_made_some_of_its_archives_fails_with_them(fleet, disk, clock):
+    """Of several databases some fitted: put back, they would be taken for somebody else's under our name."""
+    it = on_one_disk(fleet(disk, retries=0))
+    disk.errors = {"web1": CLIENT}
+    it.cyborg.run(it.policy)
+    [job] = it.cyborg.launch(it.policy)
+    name = f"etc+web1+20260301T120000Z+{job.id}.1+first"
+    made = ArchiveMade(name=name, borg_id="a" * 64, stats=cy.Stats(files=1), part="first")
+    it.cyborg._given._answer = lambda job: cy.Outcome(error=CLIENT, archives=(made,))
+    clock.forward(hours=1)
+    it.cyborg.work()
+    ended = it.cyborg.jobs.get(job.id)
+    assert (ended.status, ended.error) == ("failed", CLIENT)
+    assert [archive.name for archive in it.cyborg.archives] == [name]
+    [pause] = it.cyborg.pauses
+    assert (pause.tries, pause.trial) == (1, None)
+
+
+def test_a_trial_that_comes_upon_something_else_that_is_full_fails_like_any_other(fleet, disk, clock):
+    it = on_one_disk(fleet(disk, retries=0))
+    disk.errors = {"web1": CLIENT}
+    it.cyborg.run(it.policy)
+    disk.errors = {"web1": FULL}
+    [job] = it.cyborg.run(it.policy)
+    assert (job.status, job.error) == ("failed", FULL)
+    assert [(pause.key, pause.code, pause.tries, pause.trial) for pause in it.cyborg.pauses] == [
+        ("client:1", "client_full", 0, None),
+        ("vault:1", "vault_full", 0, None),
+    ]

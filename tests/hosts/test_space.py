@@ -29,9 +29,16 @@ def test_one_client_cannot_fill_the_disk_of_all(fleet: Fleet) -> None:
     one, two = fleet.client("web1"), fleet.client("web2")
     vault = fleet.repository(tmpfs_vault="100m")
     policy = cyborg.policies.add(
-        cy.Policy("data", "folders", vault, [one, two], retries=0, compression="none",
-                  extra_vars={"folders": ["/srv/data"]})
-    )  # fmt: skip
+        cy.Policy(
+            "data",
+            type="folders",
+            repository=vault,
+            clients=[one, two],
+            retries=0,
+            compression="none",
+            extra_vars={"folders": ["/srv/data"]},
+        )
+    )
     for name in ("web1", "web2"):
         fill(fleet, name, 1)
     fleet.run(policy)

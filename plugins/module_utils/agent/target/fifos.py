@@ -7,10 +7,11 @@ import time
 
 from .frame import to_bytes
 
-#: Seconds between two looks for a reader: at first, and when none came for a while.
-SOON, LATER = 0.02, 0.25
-#: Seconds until it is later.
-WHILE = 30
+#: Seconds between two looks for a reader: at first and after each that came (one text leads to the next), then, and
+#: when none came for a while.
+NOW, SOON, LATER = 0.004, 0.02, 0.25
+#: Seconds until it is no longer now, and until it is later.
+MOMENT, WHILE = 2, 30
 
 
 def make(folder, names):
@@ -24,7 +25,7 @@ class Fifos:
 
     def __init__(self, folder, texts):
         self.waiting = {to_bytes(folder) + b"/" + to_bytes(name): to_bytes(text) for name, text in texts.items()}
-        self.until = time.monotonic() + WHILE
+        self.last = time.monotonic()
 
     def offer(self, feeds):
         """Those that somebody has opened: removed, and their text added to ``feeds`` ({fd: bytes})."""
@@ -37,9 +38,11 @@ class Fifos:
                 continue
             os.unlink(path)
             feeds[fd] = self.waiting.pop(path)
+            self.last = time.monotonic()
 
     def patience(self, wait):
         """Seconds to wait at most."""
         if not self.waiting:
             return wait
-        return min(wait, SOON if time.monotonic() < self.until else LATER)
+        passed = time.monotonic() - self.last
+        return min(wait, NOW if passed < MOMENT else SOON if passed < WHILE else LATER)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The disks of a domain that is shut off: served read-only by qemu-nbd, whose locks keep it from being started."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -65,6 +66,25 @@ class Resting:
                 raise Trouble("dump_failed", "The image of %s cannot be read: %s" % (disk.target, words[-400:]))
             time.sleep(0.01)
         return (disk, socket, disk.target)
+
+    def image(self, disk, size):
+        """The image of so many bytes as an open file's number, if that is what its server serves; None if it is not."""
+        if disk.format != "raw":
+            return None
+        image = os.open(disk.path, os.O_RDONLY | os.O_CLOEXEC)
+        # The very file that the server has locked, whatever was done to its name since.
+        if self._locked(disk, os.fstat(image)) and -(-os.lseek(image, 0, os.SEEK_END) // 512) * 512 == size:
+            return image
+        os.close(image)
+        return None
+
+    def _locked(self, disk, image):
+        folder = "/proc/%d/fd" % self._servers[self.disks.index(disk)].pid
+        for name in os.listdir(folder):
+            with contextlib.suppress(OSError):  # the server has just closed it
+                if os.path.samestat(os.stat("%s/%s" % (folder, name)), image):
+                    return True
+        return False
 
     def verify(self):
         """Raises `Trouble` if the domain does not rest any more."""

@@ -115,6 +115,9 @@ class Running:
 
     # -- the end -------------------------------------------------------------------------------------------
 
+    def image(self, disk, size):
+        """Nothing: what a disk was at that moment is told by QEMU alone."""
+
     def verify(self):
         """Raises `Trouble` unless the job is still at work, as it was begun."""
         self.explain()
