@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.cyborg.backup.plugins.plugin_utils.control import Control, ControlError
+from ansible_collections.cyborg.backup.plugins.plugin_utils.control import Control, ControlError, Watch
 from attrs import define
 
 from cyborglib.ansible import server as server_module
@@ -181,11 +181,13 @@ def test_a_watch_can_be_stopped(control: Socket) -> None:
     assert not heard.is_set()
 
 
-def test_a_library_that_is_gone_is_heard_of(control: Socket) -> None:
+def test_a_library_that_is_gone_is_heard_of() -> None:
     heard = threading.Event()
-    connect().watch(lambda: pytest.fail("nobody canceled"), heard.set)
-    control.server.close()
+    mine, other = socket.socketpair()
+    watch = Watch(mine, lambda: pytest.fail("nobody canceled"), heard.set)
+    other.close()
     assert heard.wait(5)
+    watch.stop()
 
 
 def hostile(control: Socket, data: bytes) -> bytes:
