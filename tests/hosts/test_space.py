@@ -54,6 +54,10 @@ def test_one_client_cannot_fill_the_disk_of_all(fleet: Fleet) -> None:
     assert (jobs["web1"].status, jobs["web1"].error.code) == ("failed", "quota_reached"), fleet.said()
     assert jobs["web2"].status == "successful", fleet.said()
     assert paused(fleet) == {"web1": "quota_reached"}
+    # Of a quota nobody can be asked: the next one that comes tries, and waits on at no cost.
+    [late] = cyborg.run(policy, clients=["web1"])
+    assert (late.status, late.attempt, late.error) == ("pending", 1, None), fleet.said()
+    assert "has reached its quota" in late.reason
     # What anybody else left there but the reserve is not given away either, whatever the quota says.
     fill(fleet, "web2", 60)
     free = nas.run(["df", "-B1", "--output=avail", "/srv/borg"]).stdout.split()[-1]
@@ -65,9 +69,9 @@ def test_one_client_cannot_fill_the_disk_of_all(fleet: Fleet) -> None:
     # A twentieth, but for some chunks that were on their way.
     assert 5_000_000 <= left <= 21_000_000, "nothing is left for a compact"
     # Who waits costs nothing, and says for what; the host is asked, and there is no room.
-    waiting = cyborg.run(policy)
-    assert [job.status for job in waiting] == ["pending", "pending"], fleet.said()
-    assert all("is paused since" in job.reason for job in waiting), fleet.said()
+    [small] = cyborg.run(policy, clients=["web2"])
+    assert (small.status, small.attempt) == ("pending", 0), fleet.said()
+    assert "is full up to the reserve" in small.reason
     assert [job.status for job in cyborg.jobs.find(kind="measure")] == ["successful"], fleet.said()
     assert [event for event in fleet.told if isinstance(event, cy.VaultPaused)]
     for entry in cyborg.vaults:
@@ -81,7 +85,7 @@ def test_one_client_cannot_fill_the_disk_of_all(fleet: Fleet) -> None:
     cyborg.settings = attrs.evolve(cyborg.settings, quota_share=90)
     prepared = cyborg.finish(cyborg.prepare(vault))
     assert {job.status for job in prepared} == {"successful"}, fleet.said()
-    done = cyborg.finish(waiting)
+    done = cyborg.finish([late, small])
     assert [job.status for job in done] == ["successful", "successful"], fleet.said()
     assert cyborg.pauses == []
     assert len([event for event in fleet.told if isinstance(event, cy.VaultResumed)]) == 2
