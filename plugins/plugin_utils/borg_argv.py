@@ -149,9 +149,10 @@ def init(*, lock_wait, encryption, append_only=False, storage_quota=0):
     return argv
 
 
-def archives(*, lock_wait, name=None):
+def archives(*, lock_wait, name=None, checkpoints=False):
     """`borg list` of all archives, or of those of one name. Needs no cache."""
     argv = [*common("list", lock_wait), "--json"]
+    argv += ["--consider-checkpoints"] if checkpoints else []
     if name is not None:
         # Letters that would stand for others become a set of one.
         argv += ["--glob-archives", re.sub(r"([*?[])", r"[\1]", existing(name)[2:])]
@@ -239,8 +240,8 @@ def contents(name, *, lock_wait):
 #: (everything else that Borg lists has a "?" for what is no UTF-8), and none is a control character, so also no TAB.
 #: No newline anywhere, at which Borg would write out what it has: for a million entries, half the time.
 ENTRY = (
-    "{archiveid:.16}{TAB}{type}{mode}{TAB}{size}{TAB}{isomtime}{TAB}{uid}{TAB}{gid}{TAB}{user!a}{TAB}{group!a}{TAB}"
-    "{bpath!a}{TAB}{source!a}{TAB}{TAB}"
+    "{archiveid:.16}{TAB}{size}{TAB}{isomtime}{TAB}{bpath!a}{TAB}{source!a}{TAB}"
+    "{type}{mode}{TAB}{uid}{TAB}{gid}{TAB}{user!a}{TAB}{group!a}{TAB}{TAB}"
 )
 
 

@@ -313,11 +313,11 @@ def test_things_are_done_in_order(control: Socket) -> None:
 
 
 ARCHIVE = "0123456789abcdef" * 4
-ENTRY = "0123456789abcdef\t-{mode}\t1\t2025-11-27T18:10:00.000000\t0\t0\t'root'\t'root'\t'{path}'\t''\t\t"
+ENTRY = "0123456789abcdef\t1\t2025-11-27T18:10:00.000000\t'{path}'\t''\t--rw-r--r--\t0\t0\t'root'\t'root'\t\t"
 
 
 def entries(*paths: str) -> str:
-    return "".join(ENTRY.format(mode="-rw-r--r--", path=path) for path in paths)
+    return "".join(ENTRY.format(path=path) for path in paths)
 
 
 def test_a_listing_comes_in_pieces_and_is_whole_or_nothing(control: Socket) -> None:
