@@ -259,6 +259,15 @@ class JobShelf(ReadShelf[Job]):
         """Some jobs, and all that wait for them."""
         return self._spread(ids, schema.job_after.c.needs, schema.job_after.c.job)
 
+    def keys_of(self, ids: Iterable[int]) -> set[str]:
+        """The keys that some unfinished jobs hold, or will."""
+        table = schema.job_keys.c
+        with self._database.reading() as connection:
+            found = (
+                connection.scalars(select(table.key).where(table.job.in_(page))).all() for page in pages(sorted(ids))
+            )
+            return {key for some in found for key in some}
+
     def canceled(self, ids: Iterable[int]) -> set[int]:
         """Those of some jobs at work that somebody asked to cancel."""
         table = schema.jobs.c

@@ -149,9 +149,10 @@ def init(*, lock_wait, encryption, append_only=False, storage_quota=0):
     return argv
 
 
-def archives(*, lock_wait, name=None):
+def archives(*, lock_wait, name=None, checkpoints=False):
     """`borg list` of all archives, or of those of one name. Needs no cache."""
     argv = [*common("list", lock_wait), "--json"]
+    argv += ["--consider-checkpoints"] if checkpoints else []
     if name is not None:
         # Letters that would stand for others become a set of one.
         argv += ["--glob-archives", re.sub(r"([*?[])", r"[\1]", existing(name)[2:])]

@@ -149,12 +149,14 @@ def bound(about):
     used = stored(about["path"])
     if used is None:
         return quota
-    room = max(0, free - reserve)
-    if room < total // 100:
-        sys.stderr.write("cyborg: low on room: %d of %d bytes are free where the vault lies\n" % (free, total))
-        sys.stderr.flush()
-    most = max(LEAST_QUOTA, used + room)
-    return min(quota, most) if quota else most
+    most = max(LEAST_QUOTA, used + max(0, free - reserve))
+    if quota and quota <= most:
+        return quota
+    # Borg will call it a quota: who reads its words has to know better.
+    message = "cyborg: reserve: of %d bytes that are free, %d are kept for prune and compact\n"
+    sys.stderr.write(message % (free, reserve))
+    sys.stderr.flush()
+    return most
 
 
 def stored(path):
