@@ -150,7 +150,10 @@ def test_killed_at_a_step_it_is_settled_by_the_next_engine(fleet: Fleet, step: s
 
 @pytest.mark.parametrize(
     "changed",
-    [pytest.param(False, id="not changed", marks=pytest.mark.faults), pytest.param(True, id="changed and not recorded")],
+    [
+        pytest.param(False, id="not changed", marks=pytest.mark.faults),
+        pytest.param(True, id="changed and not recorded"),
+    ],
 )
 def test_between_it_serves_everybody_and_the_controllers_look_settles_it(fleet: Fleet, changed: bool) -> None:
     scene = Scene(fleet)
