@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
 
@@ -79,7 +79,7 @@ class Loading:
             role=self._role,
         )
 
-    def _to_look_for(self, job: Job) -> dict[str, tuple[Archive, ...]]:
+    def _to_look_for(self, job: Job) -> dict[str, Any]:
         """What a look into a vault should find, and read."""
         recorded = {archive.id: archive for archive in self._archives.find(vault=job.vault)}
         reads = job.kind is JobKind.CATALOG and job.options.get("contents", True)

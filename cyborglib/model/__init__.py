@@ -6,7 +6,7 @@ from .client import Client
 from .clientvars import ClientVariables
 from .contents import Change, Entry, Item, Version
 from .hostvars import HOST_VARIABLES
-from .job import ACTIVE, FINISHED, Job, JobKind, JobStatus, Progress, Stats
+from .job import ACTIVE, FINISHED, STEPS, Job, JobKind, JobStatus, Progress, Stats
 from .location import Location
 from .pause import FULL, Pause
 from .policy import Policy, Retention
@@ -20,6 +20,7 @@ __all__ = [
     "FINISHED",
     "FULL",
     "HOST_VARIABLES",
+    "STEPS",
     "Archive",
     "Baseline",
     "Change",
