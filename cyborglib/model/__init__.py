@@ -5,6 +5,7 @@ from .baseline import Baseline
 from .client import Client
 from .clientvars import ClientVariables
 from .contents import Change, Entry, Item, Version
+from .drill import Drill, Proof
 from .hostvars import HOST_VARIABLES
 from .job import ACTIVE, FINISHED, Job, JobKind, JobStatus, Progress, Stats
 from .location import Location
@@ -25,6 +26,7 @@ __all__ = [
     "Change",
     "Client",
     "ClientVariables",
+    "Drill",
     "Entry",
     "Item",
     "Job",
@@ -34,6 +36,7 @@ __all__ = [
     "Pause",
     "Policy",
     "Progress",
+    "Proof",
     "Repository",
     "Retention",
     "Schedule",
