@@ -59,8 +59,9 @@ class ActionModule(DrillDatabase, LoadAction):
                 told = (self._env["LOADING"], left["err"].strip())
                 self.warn("The database %s of this drill could not be dropped: %s" % told)
         try:
-            loaded = {name.encode("utf-8"): int(rows) for name, rows in (json.loads(done["out"] or "{}") or {}).items()}
-        except (ValueError, TypeError):
+            told = json.loads(done["out"].strip() or "null") or {}
+            loaded = {name.encode("utf-8", "surrogateescape"): int(rows) for name, rows in told.items()}
+        except (ValueError, TypeError, AttributeError):
             raise Failure("unparsable", "The rows cannot be counted: %r" % done["out"][:200]) from None
         return self.compared(dumped, loaded, seconds)
 
