@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
 
@@ -84,7 +84,7 @@ class Loading:
         there = self._contents.browse(archive, path) or []
         return there[0] if len(there) == 1 and there[0].path == path else None
 
-    def _to_look_for(self, job: Job) -> dict[str, tuple[Archive, ...]]:
+    def _to_look_for(self, job: Job) -> dict[str, Any]:
         """What a look into a vault should find, and read."""
         recorded = {archive.id: archive for archive in self._archives.find(vault=job.vault)}
         reads = job.kind is JobKind.CATALOG and job.options.get("contents", True)

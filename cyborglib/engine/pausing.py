@@ -6,7 +6,7 @@ may try, and waits on if it finds no room. Both less and less often.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from attrs import evolve
@@ -117,10 +117,12 @@ def together(pauses: Sequence[Pause], one: Pause) -> list[Pause]:
     return [pause for pause in pauses if pause.key == one.key or (same and pause.filesystem == same)]
 
 
-def look_now(store: Store, now: datetime) -> None:
-    """Let it be found out at once, as somebody is there who waits for it."""
-    for pause in store.pauses.all():
-        if pause.look_at > now:
+def look_now(store: Store, now: datetime, jobs: Iterable[int] | None = None) -> None:
+    """Let it be found out at once, as somebody is there who waits for it: for all, or for some jobs."""
+    pauses = store.pauses.all()
+    keys = store.jobs.keys_of(jobs) if pauses and jobs is not None else None
+    for pause in pauses:
+        if pause.look_at > now and (keys is None or pause.key in keys):
             store.pauses.put_off(evolve(pause, look_at=now))
 
 

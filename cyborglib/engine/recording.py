@@ -24,7 +24,7 @@ from ..events import (
     JobSucceeded,
 )
 from ..executor import ArchiveMade
-from ..kinds import Settlement, Work
+from ..kinds import LOOKED_FOR, Settlement, Work
 from ..model import Archive, Job, JobKind, JobStatus
 from ..store import Store
 from . import pausing
@@ -49,6 +49,7 @@ def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> li
     """
     settlement = ending.settlement
     began: list[Event] = []
+    written = list(lines)
     with store.transaction():
         # Taken first: whoever is too late finds out before anything of it is written.
         if ending.given_back:
@@ -68,8 +69,11 @@ def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> li
                 warnings=settlement.warnings,
                 archives=_archives(work, settlement),
             )
-        if lines:
-            store.jobs.output(_id(work.job), lines, work.fence)
+        if changed[0].status is JobStatus.PENDING and settlement.error is not None:
+            # The job's error is that of its last attempt: what the earlier ones failed with stays in what it said.
+            written.append(f"attempt {work.job.attempt} of {work.job.attempts} failed: {settlement.error.message}")
+        if written:
+            store.jobs.output(_id(work.job), written, work.fence)
         _observe(store, work, settlement)
         room = [] if ending.given_back or ending.skipped else pausing.ended(store, work, settlement)
         met = store.archives.meet(settlement.foreign)
@@ -139,9 +143,9 @@ def _failed(store: Store, work: Work, ending: Ending) -> list[Job]:
     # What it made is recorded with its end; nobody may come to take it for somebody else's.
     if not archives and pausing.tries(store, job, error):
         return store.jobs.put_back(_id(job), work.fence)
-    # A lost backup may still be at work over there: nobody starts a second one beside it. Preparing and
-    # listing can always be done again.
-    lost = error.code is ErrorCode.LOST and job.kind in ASKED
+    # A backup that is lost gets here only if nothing of it is at work any more, or is permanent (`recovering`). Others
+    # may still be at work over there: nobody starts a second one beside them.
+    lost = error.code is ErrorCode.LOST and job.kind in ASKED - LOOKED_FOR
     again = not error.permanent and not lost and job.attempt < job.attempts
     retry_at = work.now + _delay(work, job) if again else None
     return store.jobs.fail(

@@ -148,6 +148,7 @@ class Base:
         clients: Iterable[Client | int | str] | None,
         extra_vars: Mapping[str, Any] | None,
         launched_by: str = "call",
+        relaunch_of: Job | None = None,
     ) -> list[Job]:
         store = self._store
         found = store.policies.get(given.key(policy, Policy))
@@ -160,13 +161,16 @@ class Base:
         return self._queued(
             lambda: launching.launch(
                 store, found, members, variables=variables, launched_by=launched_by, now=self._clock()
-            )
+            ),
+            relaunch_of,
         )
 
-    def _queued(self, queue: Callable[[], Queued]) -> Queued:
+    def _queued(self, queue: Callable[[], Queued], relaunch_of: Job | None = None) -> Queued:
         """Queue jobs and tell of those that are new."""
-        with self._engine.committing() as events:
+        with self._engine.committing() as events, self._store.transaction():
             jobs = queue()
+            if relaunch_of is not None:
+                jobs = self._store.jobs.relaunched(jobs, relaunch_of)
             events.extend(JobQueued(job=job) for job in jobs.new)
             events.extend(told(jobs.new))  # skipped at once, as what they were to wait for had failed
         self._engine.tell()

@@ -104,7 +104,7 @@ class Working(Base):
                 left = self._store.jobs.left(left)
                 return self._doable(left)
 
-            self._look_for_room()
+            self._look_for_room(left)
             self._engine.work(still, timeout=timeout)
             self._kit_is_fresh(told)
             return self._found(wanted)
@@ -120,8 +120,8 @@ class Working(Base):
         """The lines that a job said."""
         return self._store.jobs.output_of(given.key(job, Job))
 
-    def _look_for_room(self) -> None:
-        pausing.look_now(self._store, self._clock())
+    def _look_for_room(self, jobs: Iterable[int] | None = None) -> None:
+        pausing.look_now(self._store, self._clock(), jobs)
 
     def _stuck(self) -> set[int]:
         """What waits for room, and what waits for that."""

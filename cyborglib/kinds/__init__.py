@@ -14,6 +14,7 @@ from . import (
     prepare_hypervisor,
     prepare_repository,
     prune,
+    recovery,
     restore,
 )
 from .work import Assignment, Kind, Refused, Role, Settlement, Work
@@ -32,4 +33,7 @@ KINDS: Mapping[JobKind, Kind] = {
     JobKind.MEASURE: measure,
 }
 
-__all__ = ["KINDS", "Assignment", "Kind", "Refused", "Role", "Settlement", "Work"]
+#: Those whose work is looked for in the vault where the host knows nothing of it any more.
+LOOKED_FOR = frozenset({JobKind.BACKUP})
+
+__all__ = ["KINDS", "LOOKED_FOR", "Assignment", "Kind", "Refused", "Role", "Settlement", "Work", "recovery"]

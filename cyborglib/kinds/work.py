@@ -84,6 +84,8 @@ class Work:
     role: Role | None = None
     #: The client it is worked on, where that is the hypervisor of a virtual machine.
     hypervisor: Client | None = None
+    #: An engine that is gone may have begun it: it is only asked for, so nothing is refused any more.
+    recover: bool = False
 
 
 class Refused(CyborgError):

@@ -7,7 +7,7 @@ from .clientvars import ClientVariables
 from .contents import Change, Entry, Item, Version
 from .drill import Drill, Proof
 from .hostvars import HOST_VARIABLES
-from .job import ACTIVE, FINISHED, Job, JobKind, JobStatus, Progress, Stats
+from .job import ACTIVE, FINISHED, STEPS, Job, JobKind, JobStatus, Progress, Stats
 from .location import Location
 from .pause import FULL, Pause
 from .policy import Policy, Retention
@@ -21,6 +21,7 @@ __all__ = [
     "FINISHED",
     "FULL",
     "HOST_VARIABLES",
+    "STEPS",
     "Archive",
     "Baseline",
     "Change",

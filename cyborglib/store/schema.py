@@ -257,6 +257,7 @@ jobs = _table(
     Column("vault", Whole),
     Column("archive", Whole),
     _must("launched_by", Said),
+    Column("relaunch_of", Whole),
     Column("due", UTCDateTime),
     _must("attempt", Whole),
     _must("attempts", Whole),

@@ -38,6 +38,7 @@ class ActionModule(Loading):
             answer_in(self.extract_into(RUN, secrets={"PROGRAM": program(dict(request, op="load"))}))
             loaded = round(time.monotonic() - began, 3)
             boot = {"folder": folder, "name": name, "console": args["console"] or CONSOLE, "seconds": args["seconds"]}
+            boot["agent"] = not args["console"]
             told = self._program("boot", boot, args["seconds"] + 300)
         finally:
             self._gone({"folder": folder, "name": name})

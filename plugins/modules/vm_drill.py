@@ -35,7 +35,7 @@ options:
   console:
     description:
       - What the machine says on its serial console when it is up, a regular expression. Empty for what boot loaders,
-        kernels and logins say. A guest agent that answers is enough, too.
+        kernels and logins say, or a guest agent that answers.
     type: str
     default: ""
   seconds:

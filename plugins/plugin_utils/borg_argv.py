@@ -149,13 +149,33 @@ def init(*, lock_wait, encryption, append_only=False, storage_quota=0):
     return argv
 
 
-def archives(*, lock_wait, name=None):
+def archives(*, lock_wait, name=None, checkpoints=False):
     """`borg list` of all archives, or of those of one name. Needs no cache."""
     argv = [*common("list", lock_wait), "--json"]
+    argv += ["--consider-checkpoints"] if checkpoints else []
     if name is not None:
         # Letters that would stand for others become a set of one.
         argv += ["--glob-archives", re.sub(r"([*?[])", r"[\1]", existing(name)[2:])]
     return argv
+
+
+def beginning(name, *, lock_wait):
+    """`borg list` of the archives whose names begin so, with the command line that made each. Needs no cache."""
+    argv = [*common("list", lock_wait), "--json", "--format", "{command_line}"]
+    return [*argv, "--glob-archives", archive(name)[2:] + "*"]
+
+
+def entries(name, *, lock_wait):
+    """`borg list` of what an archive holds: type, size and path of each, with NUL at the end. Needs no cache."""
+    return [*common("list", lock_wait), "--format", "{type} {size} {bpath}{NUL}", "--", archive(name)]
+
+
+def sources_of(command_line, name):
+    """The paths that a `create` of ours was given, as its archive has it; none for one of what a command prints."""
+    words = command_line if isinstance(command_line, list) else []
+    if "--content-from-command" in words or "::" + name not in words:
+        return []
+    return [str(word) for word in words[words.index("::" + name) + 1 :]]
 
 
 def delete(names, *, lock_wait):

@@ -164,11 +164,14 @@ class Control:
         with suppress(ControlError):
             self._call({"do": "contents", "archive": archive, "abandon": True})
 
-    def watch(self, canceled):
-        """Call ``canceled()`` in a thread of its own when the job is canceled; the answer is a `Watch`."""
+    def watch(self, canceled, gone):
+        """Call ``canceled()`` in a thread of its own when the job is canceled, ``gone()`` when the library is gone.
+
+        The answer is a `Watch`.
+        """
         connection, _hello = self._open()
         _ask(connection, {"do": "watch"})
-        return Watch(connection, canceled)
+        return Watch(connection, canceled, gone)
 
     def close(self):
         """Hang up."""
@@ -189,8 +192,9 @@ class Control:
 class Watch:
     """A thread that waits for the job to be canceled, until `stop`."""
 
-    def __init__(self, connection, canceled):
-        self._connection, self._canceled = connection, canceled
+    def __init__(self, connection, canceled, gone):
+        self._connection, self._canceled, self._gone = connection, canceled, gone
+        self._stopped = False
         self._thread = threading.Thread(target=self._wait, name="cyborg-watch", daemon=True)
         self._thread.start()
 
@@ -201,9 +205,12 @@ class Watch:
             answer = None
         if answer and answer.get("canceled"):
             self._canceled()
+        elif not self._stopped:
+            self._gone()
 
     def stop(self):
         """End the thread."""
+        self._stopped = True
         with suppress(OSError):  # The other end may have hung up already.
             self._connection.shutdown(socket.SHUT_RDWR)
         self._thread.join(5)

@@ -28,7 +28,7 @@ ACTIONS = {
 }
 DOCUMENTED = [*ACTIONS, "borg_rekey", "mysql_dump", "mysql_load", "postgresql_dump", "postgresql_load", "report"]
 DOCUMENTED += ["borg_upkeep", "mysql_drill", "postgresql_drill", "repository_upkeep"]
-DOCUMENTED += ["vm_drill", "vm_dump", "vm_load"]
+DOCUMENTED += ["vm_drill", "vm_dump", "vm_load", "borg_find"]
 #: What only the action takes: the role settles it.
 OWN = {"final", "key"}
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.cyborg.backup.plugins.plugin_utils.control import Control, ControlError
+from ansible_collections.cyborg.backup.plugins.plugin_utils.control import Control, ControlError, Watch
 from attrs import define
 
 from cyborglib.ansible import server as server_module
@@ -165,7 +165,7 @@ def test_what_the_engine_does_not_know_is_refused(control: Socket) -> None:
 def test_a_cancel_is_pushed(control: Socket) -> None:
     heard = threading.Event()
     job = connect()
-    watch = job.watch(heard.set)
+    watch = job.watch(heard.set, lambda: pytest.fail("it is there"))
     assert not heard.wait(0.3)
     control.recorder.cancels.add(42)
     assert heard.wait(5)
@@ -175,7 +175,18 @@ def test_a_cancel_is_pushed(control: Socket) -> None:
 
 
 def test_a_watch_can_be_stopped(control: Socket) -> None:
-    watch = connect().watch(lambda: pytest.fail("nobody canceled"))
+    heard = threading.Event()
+    watch = connect().watch(lambda: pytest.fail("nobody canceled"), heard.set)
+    watch.stop()
+    assert not heard.is_set()
+
+
+def test_a_library_that_is_gone_is_heard_of() -> None:
+    heard = threading.Event()
+    mine, other = socket.socketpair()
+    watch = Watch(mine, lambda: pytest.fail("nobody canceled"), heard.set)
+    other.close()
+    assert heard.wait(5)
     watch.stop()
 
 

@@ -110,6 +110,23 @@ class Given:
             assert self.control.ended(host.job, made(host))
         return self
 
+    def lose(self, *, gone: bool) -> Given:
+        """The host knows nothing of the jobs any more; or (not `gone`) it cannot be asked."""
+        for job in self.jobs:
+            error = cy.JobError("lost", "it was restarted" if gone else "no route to it")
+            assert not self.control.ended(job, cy.Outcome(error=error, gone=gone)), "nobody may forget it yet"
+        return self
+
+    def find(self, *names: str, missing: tuple[str, ...] = ()) -> Given:
+        """It is a look into the vault, and these archives are there."""
+        assert self.run.playbook == "recover"
+        found = [
+            {"name": name, "id": f"{number:064x}", "files": 3, "bytes": 1000, "missing": list(missing)}
+            for number, name in enumerate(names, 0xAA)
+        ]
+        assert self.control.ended(self.host.job, cy.Outcome(facts={"found": found}))
+        return self
+
     def leave(self, problem: BaseException | None = None) -> None:
         """Let `execute` return, or raise."""
         self.problem = problem

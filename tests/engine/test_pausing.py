@@ -283,3 +283,12 @@ def test_a_trial_that_comes_upon_something_else_that_is_full_fails_like_any_othe
         ("client:1", "client_full", 0, None),
         ("vault:1", "vault_full", 0, None),
     ]
+
+
+def test_who_waits_for_one_has_the_others_left_alone(fleet, disk, clock):
+    it = on_one_disk(fleet(disk, clients=2, retries=0))
+    disk.errors = {"web1": QUOTA, "web2": QUOTA}
+    it.cyborg.run(it.policy)
+    jobs = it.cyborg.launch(it.policy)
+    it.cyborg.finish(jobs[:1])
+    assert [job.attempt for job in it.cyborg.jobs.many([job.id for job in jobs])] == [1, 0]

@@ -75,6 +75,7 @@ def test_a_prune_and_a_compact_free_what_was_to_go_and_the_rest_restores(fleet: 
     policy = backed_up(fleet, 4, client={"bandwidth_limit": 3000})
     cyborg = fleet.cyborg
     first, *_others, last = cyborg.archives
+    before = size_of(fleet)
     # One more was killed after some checkpoints, which is no attack.
     make_mortal(fleet.hosts["web1"])
     fleet.hosts["web1"].write("/root/kill", "2.5")
@@ -84,10 +85,12 @@ def test_a_prune_and_a_compact_free_what_was_to_go_and_the_rest_restores(fleet: 
     fleet.hosts["web1"].run(["rm", "/srv/data/large", "/root/kill"])
     kept = sorted(verdict.archive.name for verdict in cyborg.prune_plan(policy) if verdict.keep)
     assert len(kept) == 2
-    before = size_of(fleet)
+    left = Intruder(fleet, "web1").borg("list", "--short", "--consider-checkpoints", "{}").stdout
+    assert ".checkpoint" in left
     job = done(fleet, cyborg.prune(policy))
     assert job.status == "successful", fleet.said()
     assert names(fleet) == kept
+    assert ".checkpoint" not in Intruder(fleet, "web1").borg("list", "--short", "--consider-checkpoints", "{}").stdout
     assert size_of(fleet) >= before, "a prune makes nothing final"
     [vault] = cyborg.vaults
     assert vault.baseline is not None

@@ -260,6 +260,7 @@ jobs = st.builds(
     hypervisor=maybe(whole),
     archive=maybe(whole),
     launched_by=texts,
+    relaunch_of=st.none() | st.integers(1, 2**62),
     due=maybe(times),
     attempt=sizes,
     attempts=sizes,

@@ -34,6 +34,8 @@ def op_boot(request):
         raise Trouble("bad_arguments", "The line to wait for is no regular expression: %s" % error) from error
     with open(folder + "/domain.xml", encoding="utf-8", errors="surrogateescape") as file:
         text, agent = alone(file.read(), folder + "/" + CONSOLE)
+    # Who names a line wants that line: an agent may answer long before it.
+    agent = agent and request["agent"]
     with open(folder + "/drill.xml", "x", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)
     try:
