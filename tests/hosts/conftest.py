@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 import cyborglib as cy
@@ -97,6 +98,12 @@ def made_key(folder: Path) -> None:
     key = folder / "seal.key"
     key.touch(mode=0o600)
     key.write_bytes(Fernet.generate_key())
+
+
+@pytest.fixture
+def unlisted(fleet: Fleet) -> None:
+    """The controller does not look into vaults after each backup: a run of Ansible less for each."""
+    fleet.cyborg.settings = attrs.evolve(fleet.cyborg.settings, catalog=False)
 
 
 @pytest.fixture
