@@ -22,8 +22,8 @@ def test_no_method_is_written_over(action: str) -> None:
     for cls in ours:
         tree = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
         for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-                if isinstance(node.value, ast.Name) and node.value.id == "self":
-                    written[node.attr] = cls.__name__
+            stored = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+            if stored and isinstance(node.value, ast.Name) and node.value.id == "self":
+                written[node.attr] = cls.__name__
         methods |= {name: cls.__name__ for name, value in vars(cls).items() if inspect.isfunction(value)}
     assert not {name: (written[name], methods[name]) for name in written.keys() & methods.keys()}
