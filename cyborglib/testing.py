@@ -191,6 +191,9 @@ class FakeExecutor:
             return evolve(outcome, facts={"archives": listed} | facts)
         if job.kind is JobKind.CHECK:
             return evolve(outcome, facts={"scope": job.options["part"], "whole": True} | facts)
+        if job.kind is JobKind.DRILL:
+            made = {"how": "read" if job.options["stream"] else "sample", "files": 1, "bytes": 1000, "seconds": 0.5}
+            return evolve(outcome, facts=made | facts)
         if job.kind is JobKind.BACKUP:
             if not outcome.archives:
                 stats = outcome.stats or Stats(

@@ -11,7 +11,9 @@ from attrs import evolve
 from ..errors import ErrorCode
 from ..events import (
     ArchiveConfirmed,
+    ArchiveDoubtful,
     ArchiveForeign,
+    ArchiveProved,
     Event,
     JobCanceled,
     JobFailed,
@@ -81,10 +83,23 @@ def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> li
         *(JobOutput(job=work.job, line=line) for line in lines),
         *(ArchiveConfirmed(job=work.job, archive=named[archive]) for archive in settlement.confirmed),
         *(ArchiveForeign(job=work.job, archive=one.name, reason=one.doubtful) for one in met),
+        *_proved(work, settlement),
         *settlement.events,
         *told(changed),
         *room,
     ]
+
+
+def _proved(work: Work, settlement: Settlement) -> list[Event]:
+    if work.archive is None:
+        return []
+    name = work.archive.name
+    found: list[Event] = []
+    if settlement.proof is not None:
+        found.append(ArchiveProved(job=work.job, archive=name, proof=settlement.proof))
+    if settlement.doubt:
+        found.append(ArchiveDoubtful(job=work.job, archive=name, reason=settlement.doubt))
+    return found
 
 
 def told(changed: Iterable[Job]) -> list[Event]:
@@ -107,6 +122,12 @@ def _observe(store: Store, work: Work, settlement: Settlement) -> None:
         store.repositories.observe(work.repository.id, **settlement.repository)
     if settlement.vault and work.vault is not None and work.vault.id is not None:
         store.vaults.observe(work.vault.id, **settlement.vault)
+    archive = work.archive.id if work.archive is not None else None
+    if settlement.proof is not None and archive is not None:
+        store.proofs.add(settlement.proof)
+        store.archives.note([archive], proved_at=settlement.proof.proved_at)
+    if settlement.doubt is not None and archive is not None:
+        store.archives.note([archive], doubtful=settlement.doubt)
     store.archives.note(settlement.confirmed, confirmed_at=work.now)
     store.archives.note(settlement.missing, missing_at=work.now)
     store.archives.note(settlement.found, missing_at=None)

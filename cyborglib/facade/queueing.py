@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import checking, given, launching, restoring
+from .. import checking, drilling, given, launching, restoring
 from ..engine.recording import told
 from ..errors import Invalid
 from ..model import Archive, Client, Job, JobKind, Policy, Repository
@@ -111,6 +111,9 @@ class Queueing(Base):
             vault = self._store.vaults.get(old.vault)
             repository = self._store.repositories.get(vault.repository)
             return list(self._queued(lambda: checking.again(self._store, repository, vault, old), old))
+        if old.kind is JobKind.DRILL and old.archive is not None:
+            archive, path = self._store.archives.get(old.archive), self._roles_path
+            return list(self._queued(lambda: drilling.of_archive(self._store, archive, path, "relaunch"), old))
         return launching.of_kind(self._queued(lambda: launching.relaunch(self._store, old), old), old.kind)
 
     def cancel(self, job: Job | int) -> Job:

@@ -8,6 +8,7 @@ from . import (
     catalog,
     check,
     compact,
+    drill,
     measure,
     prepare_client,
     prepare_hypervisor,
@@ -28,6 +29,7 @@ KINDS: Mapping[JobKind, Kind] = {
     JobKind.COMPACT: compact,
     JobKind.CHECK: check,
     JobKind.RESTORE: restore,
+    JobKind.DRILL: drill,
     JobKind.MEASURE: measure,
 }
 

@@ -5,6 +5,7 @@ from .baseline import Baseline
 from .client import Client
 from .clientvars import ClientVariables
 from .contents import Change, Entry, Item, Version
+from .drill import Drill, Proof
 from .hostvars import HOST_VARIABLES
 from .job import ACTIVE, FINISHED, STEPS, Job, JobKind, JobStatus, Progress, Stats
 from .location import Location
@@ -26,6 +27,7 @@ __all__ = [
     "Change",
     "Client",
     "ClientVariables",
+    "Drill",
     "Entry",
     "Item",
     "Job",
@@ -35,6 +37,7 @@ __all__ = [
     "Pause",
     "Policy",
     "Progress",
+    "Proof",
     "Repository",
     "Retention",
     "Schedule",

@@ -281,6 +281,14 @@ def owners(name, paths, *, lock_wait):
     return [*argv, *("pp:" + inside(path) for path in paths)]
 
 
+def listed(name, paths, *keys, lock_wait):
+    """`borg list` of some of what is known of each entry, with tabs between, then whether it is a link (one letter of
+    what it links to), its path, and NUL at the end."""
+    form = "".join("{%s}{TAB}" % key for key in keys) + "{source:.1}{TAB}{bpath}{NUL}"
+    argv = [*common("list", lock_wait), "--format", form, "--", existing(name)]
+    return [*argv, *("pp:" + inside(path) for path in paths)]
+
+
 def inside(path):
     """A path as archives hold it: without the slash at its beginning."""
     if not isinstance(path, str) or "\0" in path:

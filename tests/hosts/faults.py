@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import cyborglib as cy
@@ -22,12 +23,12 @@ from tests.lab import Host
 from tests.lab.machine import alive
 from tests.lab.postgresql import PostgreSQL
 
-#: What tells an engine something of a backup: the methods of `Control`, but for questions, and for what only
-#: preparations, restores and listings tell.
-ELSEWHERE = {"keep", "pinned", "contents"}
-MOMENTS = sorted(
-    {name for name in vars(Control) if not name.startswith("_")} - {"job", "canceled", "secret"} - ELSEWHERE
-)
+CALLS = {name for name in vars(Control) if not name.startswith("_")}
+#: What tells an engine something of a backup: of the methods of `Control` those that are no questions, and not told by
+#: other kinds of jobs only. `Faulty.heard` is what a backup really calls, and a test compares both.
+QUESTIONS = {"job", "canceled", "secret"}
+ELSEWHERE = {"keep", "pinned", "contents", "deciding"}
+MOMENTS = sorted(CALLS - QUESTIONS - ELSEWHERE)
 WHEN = ("before", "after")
 
 
@@ -41,12 +42,17 @@ class Faulty:
         client, vault = fleet.client("web1", bandwidth_limit=3000), fleet.repository()
         self.web1, self.nas = fleet.hosts["web1"], fleet.hosts["nas"]
         self.policy = fleet.cyborg.policies.add(
-            cy.Policy("big", "folders", vault, clients=[client], compression="none",
+            cy.Policy("big", "folders", vault, clients=[client], compression="none", prehook="echo a word",
                       extra_vars={"folders": ["/srv/big"]})
         )  # fmt: skip
         self.web1.run(["mkdir", "-p", "/srv/big"])
         self.web1.write("/srv/big/small", b"x")
+        #: The methods of `Control` that a backup called.
+        self.heard: set[str] = set()
+        undo = [killed.at(name, "before", partial(self.heard.add, name), least=0) for name in CALLS - {"job"}]
         fleet.run(self.policy)
+        for take_back in undo:
+            take_back()
         fleet.told.clear()
 
     def launch(self) -> cy.Job:
@@ -93,7 +99,7 @@ class Faulty:
 
 
 def shot(found: Iterator[int] | list[int]) -> None:
-    """SIGKILL; there has to be something to kill."""
+    """SIGKILL for what there is of it at that moment."""
     pids = list(found)
     for pid in pids:
         with suppress(ProcessLookupError):

@@ -63,18 +63,18 @@ def dies_after(owner: Any, name: str, when: Callable[..., bool] = always, *, bef
     setattr(owner, name, last)
 
 
-def at(moment: str, when: str, do: Callable[[], None]) -> Callable[[], None]:
+def at(moment: str, when: str, do: Callable[[], None], *, least: int = 2_000_000) -> Callable[[], None]:
     """Do something once, before or after a backup tells the engine something: `moment` is a method of `Control`.
 
-    Of its progress only what comes when some of it is on its way. Gives a call that takes it back.
+    Of its progress only what comes when so many bytes of it were read. Gives a call that takes it back.
     """
     real, left = getattr(EngineControl, moment), [do]
 
-    def told(self: EngineControl, job: int, *args: Any) -> Any:
-        now = self.job(job).kind == "backup" and (moment != "progress" or args[0].original_bytes > 2_000_000)
+    def told(self: EngineControl, job: int, *args: Any, **named: Any) -> Any:
+        now = self.job(job).kind == "backup" and (moment != "progress" or args[0].original_bytes >= least)
         if now and when == "before" and left:
             left.pop()()
-        given = real(self, job, *args)
+        given = real(self, job, *args, **named)
         if now and when == "after" and left:
             left.pop()()
         return given
