@@ -10,6 +10,7 @@ from .events import (
     ArchiveConfirmed,
     ArchiveDoubtful,
     ArchiveForeign,
+    ArchiveProved,
     ArchivesPruned,
     ClientPaused,
     ClientResumed,
@@ -35,7 +36,7 @@ from .events import (
     VaultResumed,
     VaultSuspected,
 )
-from .model import Job, JobStatus, Progress
+from .model import Job, JobStatus, Progress, Proof
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 #: Clears what is left of a longer line that stood there.
@@ -93,6 +94,8 @@ def describe(event: Event) -> str | None:
             return f"  confirmed by the controller: {_plain(event.archive)}"
         case ArchiveForeign():
             return f"  made by somebody else: {_plain(event.archive)}" + (event.reason and f" ({_plain(event.reason)})")
+        case ArchiveProved(proof=proof):
+            return f"  {_proof(proof)}: {_plain(event.archive)}"
         case VaultSuspected():
             return f"SUSPECT  vault {event.vault}: {_plain(event.reason)}"
         case VaultRekeyed():
@@ -150,6 +153,12 @@ def _progress(progress: Progress) -> str:
     if progress.remaining is not None:
         parts.append(f"{timedelta(seconds=round(progress.remaining))} left")
     return ", ".join(parts) + (f"  {_plain(progress.path)}" if progress.path else "")
+
+
+def _proof(proof: Proof) -> str:
+    what = {"loaded": f"{proof.tables} tables, {proof.rows} rows", "booted": "a machine"}
+    amount = what.get(proof.how, f"{proof.files} files")
+    return f"proved ({proof.how}): {amount}, {size(proof.bytes)} in {proof.seconds:.1f} s"
 
 
 def _stats(job: Job) -> str:

@@ -32,6 +32,7 @@ __all__ = [
     "check_policy",
     "check_restore",
     "collections_path",
+    "drills",
     "loads",
     "playbook_path",
     "policy_types",
@@ -47,7 +48,7 @@ COLLECTION = "cyborg.backup"
 #: Folders that hold roles, as in Ansible's `roles_path`; of two roles with one name the first is taken.
 RolesPath = Sequence[str | Path]
 #: Entry points of a policy type's role.
-BACKUP, RESTORE = "main", "restore"
+BACKUP, RESTORE, DRILL = "main", "restore", "drill"
 #: Options by name, and the spec for Ansible's validator with those names.
 Specs = tuple[Mapping[str, "Option"], Mapping[str, Any]]
 #: The variable of the type `vm` that the library fills with what each client is called on its hypervisor.
@@ -148,6 +149,11 @@ def loads(type: str, roles_path: RolesPath = ()) -> bool:
     return _specs(type, roles_path, RESTORE) is not NOTHING
 
 
+def drills(type: str, roles_path: RolesPath = ()) -> bool:
+    """True if a policy type can do more than read what it made: its role has an entry point `drill`."""
+    return _specs(type, roles_path, DRILL) is not NOTHING
+
+
 def check_extra_vars(
     type: str,
     variables: Mapping[str, Any],
@@ -166,7 +172,8 @@ def check_extra_vars(
     values it does not take.
     """
     options, argument_spec = _specs(type, roles_path, entry)
-    whose = f"a policy of type {type!r}" if entry == BACKUP else f"the restore of what a policy of type {type!r} made"
+    made = f"of what a policy of type {type!r} made"
+    whose = {BACKUP: f"a policy of type {type!r}", DRILL: f"the drill {made}"}.get(entry, f"the restore {made}")
     given = {name: value for name, value in as_variables(variables).plain().items() if value is not None}
     for name in given:
         if name not in options:
@@ -198,7 +205,12 @@ def check_policy(policy: Policy, roles_path: RolesPath = ()) -> Policy:
     checked = evolve(policy, extra_vars=shared, client_extra_vars=each)
     for client in each:
         check_extra_vars(kind, checked.variables_for(client), roles_path)
-    return checked
+    options = policy.drill.options
+    if options and not drills(kind, roles_path):
+        raise Invalid(f"a drill of a policy of type {kind!r} takes no options: what it made is read and compared")
+    if policy.drill.loads and drills(kind, roles_path):
+        options = check_extra_vars(kind, options, roles_path, DRILL)
+    return evolve(checked, drill=evolve(policy.drill, options=options))
 
 
 def check_restore(
@@ -229,14 +241,17 @@ def role(
     variables: Mapping[str, Any],
     policy_vars: Mapping[str, Any] | None = None,
     *,
+    drill: bool = False,
     roles_path: RolesPath = (),
 ) -> tuple[str, Mapping[str, Any], Mapping[str, Secret]]:
     """The role of a policy type, its variables, and those of them that are secrets.
 
-    `policy_vars` are given for a restore, whose options are `variables`. All is checked once more, as the policy may be
-    of another type by now.
+    `policy_vars` are given for a restore, whose options are `variables`; for a `drill` these are its options. All is
+    checked once more, as the policy may be of another type by now.
     """
-    if policy_vars is None:
+    if drill:
+        entry, checked = DRILL, check_extra_vars(type, variables, roles_path, DRILL)
+    elif policy_vars is None:
         entry, checked = BACKUP, check_extra_vars(type, variables, roles_path)
     else:
         entry, checked = RESTORE, check_restore(type, variables, policy_vars, roles_path)
@@ -317,7 +332,7 @@ def _read_specs(type: str, path: Path, point: str, _changed: int, _size: int) ->
         raise Invalid(f"the argument specs {path} cannot be read: {' '.join(str(error).split())}") from error
     entries: Any = data
     for key in ("argument_specs", point):
-        if key == RESTORE and isinstance(entries, Mapping) and key not in entries:
+        if key in (RESTORE, DRILL) and isinstance(entries, Mapping) and key not in entries:
             return NOTHING
         entries = entries.get(key) if isinstance(entries, Mapping) else None
     entries = entries.get("options", {}) if isinstance(entries, Mapping) else entries

@@ -133,6 +133,7 @@ class ErrorCode(enum.StrEnum):
     SERVER_DENIED = "server_denied"
     GRANTS_MISSING = "grants_missing"
     DATABASE_EXISTS = "database_exists"
+    NOT_PROVED = "not_proved"
     HOOK_FAILED = "hook_failed"
     BORG_MISSING = "borg_missing"
     BORG_TOO_OLD = "borg_too_old"

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from attrs import field, frozen
 
 from .errors import JobError
-from .model import Job, Progress
+from .model import Job, Progress, Proof
 
 logger = logging.getLogger("cyborglib")
 
@@ -108,6 +108,14 @@ class ArchiveForeign(JobEvent):
 
     archive: str
     reason: str = ""
+
+
+@frozen(kw_only=True)
+class ArchiveProved(JobEvent):
+    """An archive was restored and compared; `proof` is what was proved of it. `job` is the drill."""
+
+    archive: str
+    proof: Proof
 
 
 @frozen(kw_only=True)

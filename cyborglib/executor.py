@@ -117,6 +117,9 @@ class Outcome:
     archives: tuple[ArchiveMade, ...] = ()
     stats: Stats | None = None
     facts: Mapping[str, Any] = field(factory=dict)
+    #: With an error: the job's host itself said that nothing of it is at work there, and nothing of it can begin any
+    #: more. To be said of every error of a run with `recover`, and of each that is `lost`, or the host is asked again.
+    gone: bool = False
 
     @property
     def successful(self) -> bool:
@@ -219,7 +222,8 @@ class Executor(Protocol):
         """Work all jobs of a run and return when each has ended. Called in a thread of its own.
 
         Tells `control` of each job as it goes. A job that was not told as ended when this returns or raises is
-        lost: a backup or restore that had begun is asked for once more, in a run with `recover`; others fail.
+        lost: a backup or restore that had begun is asked for, in a run with `recover`; others fail. So `started` is
+        to be told of whatever may have begun.
         """
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import string
 
 #: Stands before the two digits of a byte that a name cannot hold as it is.
@@ -22,3 +23,9 @@ def encoded(name: str) -> str:
     if len(text) <= LONGEST:
         return text
     return text[: LONGEST - 18] + ESCAPE * 2 + hashlib.sha256(data).hexdigest()[:16]
+
+
+def decoded(text: str) -> str:
+    """The name of a part, from that of its archive. Not that of a long one, of which only a digest is left."""
+    data = re.sub(rb"@([0-9a-f]{2})", lambda found: bytes.fromhex(found[1].decode()), text.encode("ascii", "replace"))
+    return data.decode("utf-8", "surrogateescape")

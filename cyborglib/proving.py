@@ -1,4 +1,4 @@
-"""Pure: when it is which vault's turn to be checked, and what such a job is.
+"""Pure: when it is whose turn to be checked or drilled, which archives a drill takes, and what such jobs are.
 
 Turns come in cycles of some days, and where in the cycle that of a number is follows from the number alone: a fleet's
 vaults are spread over all of it, whatever is added or removed, and two engines know the same.
@@ -6,14 +6,15 @@ vaults are spread over all of it, whatever is added or removed, and two engines 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from math import floor, ldexp
 
 from .errors import Invalid
-from .model import Client, Job, JobKind, Repository, Settings, Variables, Vault
+from .model import Archive, Client, Drill, Job, JobKind, Policy, Repository, Settings, Variables, Vault
 from .model.fields import shown
 from .planning import Key, NewJob, client_keys, vault_key
+from .planning import timeout as timeout_of
 
 #: What of a vault is checked: the files of its repository, what its archives are made of, or the data in them too.
 PARTS = ("repository", "archives", "data")
@@ -117,3 +118,89 @@ def check(
     )
     keys: tuple[Key, ...] = (vault_key(vault, alone=True), *client_keys(local, settings))
     return NewJob(job, keys)
+
+
+def drilled(policy: Policy, since: datetime, now: datetime) -> list[int]:
+    """The clients of a policy whose turn for a drill came after `since`, and by now."""
+    days = policy.drill.days
+    return [client for client in policy.clients if days and turn(_pair(policy, client), days, since) <= now]
+
+
+def next_drill(policy: Policy, now: datetime) -> datetime:
+    """When to look at a policy's drills again: at its clients' next turn, in a day at the latest."""
+    days = policy.drill.days
+    return min([now + DAY, *(turn(_pair(policy, client), days, now) for client in policy.clients if days)])
+
+
+def _pair(policy: Policy, client: int) -> int:
+    """One number for a policy and client; clients of one policy have consecutive ones, and so turns far apart."""
+    return (policy.id or 0) * 1_000_003 + client
+
+
+def choose(archives: Iterable[Archive]) -> list[Archive]:
+    """Which of the archives of a policy and client a drill takes, by risk and age: at most two.
+
+    One that is doubtful and was not proved since, the newest of them. And of the others one of the part (a database)
+    that was not proved for longest, if ever; of those one that was never proved before those that were, then the one
+    whose proof is oldest, and the newest before older ones: what is most likely to be needed.
+
+    Whatever is pruned, missing, foreign or empty is not looked at.
+    """
+    there = [
+        one
+        for one in archives
+        if not (one.foreign or one.pruned_at or one.missing_at) and (one.files or one.original_bytes)
+    ]
+    proved: dict[str, datetime] = {}
+    for one in there:
+        if one.proved_at is not None:
+            proved[one.part] = max(one.proved_at, proved.get(one.part, _BEGIN))
+
+    def urgency(one: Archive) -> tuple[datetime, datetime, timedelta]:
+        return proved.get(one.part, _BEGIN), one.proved_at or _BEGIN, _BEGIN - _age(one)
+
+    doubtful = sorted((one for one in there if one.doubtful and one.proved_at is None), key=_age)[-1:]
+    others = sorted((one for one in there if not one.doubtful), key=urgency)[:1]
+    return [*doubtful, *others]
+
+
+def _age(one: Archive) -> datetime:
+    return one.recorded_at or one.created_at or _BEGIN
+
+
+def drill(
+    archive: Archive,
+    policy: Policy | None,
+    repository: Repository,
+    vault: Vault,
+    where: Client | None,
+    owner: Client | None,
+    settings: Settings,
+    *,
+    stream: bool,
+    load: bool,
+    launched_by: str,
+) -> NewJob:
+    """Prove that an archive can be restored, on the client `where`, or (None) on the controller.
+
+    It reads the vault together with others; a vault in a folder of a client is read there, and that is held too.
+    """
+    how: Drill = policy.drill if policy is not None else Drill()
+    options = {"stream": stream, "load": load, "type": policy.type if policy else "", "whole": how.whole}
+    job = Job(
+        kind=JobKind.DRILL,
+        policy=archive.policy,
+        policy_name=policy.name if policy else "",
+        client=where.id if where else None,
+        client_name=owner.hostname if owner else "",
+        repository=repository.id,
+        repository_name=repository.name,
+        vault=vault.id,
+        archive=archive.id,
+        options=Variables({**options, "files": how.files, "bytes": how.bytes}),
+        launched_by=launched_by,
+        attempts=3,
+        timeout=timeout_of(JobKind.DRILL, settings),
+    )
+    keys: Sequence[Key] = (vault_key(vault, alone=False), *client_keys(where, settings))
+    return NewJob(job, tuple(keys))

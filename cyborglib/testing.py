@@ -24,6 +24,8 @@ from .secret import Secret
 
 __all__ = ["FakeExecutor", "FixedClock"]
 
+#: The playbook by which a lost backup is looked for; and what stands between an archive's name and that of a part.
+LOOK, SEPARATOR = "recover", "+"
 #: Seconds between two looks whether a job was canceled.
 _LOOK = 0.01
 
@@ -45,7 +47,9 @@ class FakeExecutor:
 
     `seconds` is how long each job takes; meanwhile it can be canceled. `says` gives what a job tells while it
     is at work: a text is a line of its output, a `Progress` its progress. A job taken over from an engine
-    that is gone (`HostRun.recover`) is answered like any other, as if its Borg had gone on.
+    that is gone (`HostRun.recover`) is answered like any other, as if its Borg had gone on. An `Outcome` with the error
+    `lost` and `gone=True` is one of whose job the host knows nothing any more: it is looked for in `vaults`. So is
+    one whose run was broken, once it is asked for.
 
     `contents` says what is in archives, by their names, for a listing that reads it; of others nothing is told.
 
@@ -75,6 +79,10 @@ class FakeExecutor:
         with self._lock:
             self.runs.append(run)
             closing = self._closing
+        if run.playbook == LOOK:
+            for host in run.hosts:
+                self._look(host, control)
+            return
         for host in run.hosts:
             control.started(host.job)
             for said in self._says(control.job(host.job)):
@@ -88,7 +96,7 @@ class FakeExecutor:
             late = time.monotonic() >= end
             for host in list(waiting):
                 if control.canceled(host.job):
-                    control.ended(host.job, Outcome(error=JobError(ErrorCode.CANCELED, "canceled")))
+                    control.ended(host.job, Outcome(error=JobError(ErrorCode.CANCELED, "canceled"), gone=True))
                 elif late:
                     self._end(host, control)
                 else:
@@ -103,17 +111,32 @@ class FakeExecutor:
             closing, self._closing = self._closing, threading.Event()
         closing.set()
 
+    def _look(self, host: HostRun, control: Control) -> None:
+        name = str(host.variables["borg_archive"])
+        with self._lock:
+            vault = dict(self.vaults[control.job(host.job).vault or 0])
+        found = [
+            {"name": archive, "id": borg_id, "files": 1, "bytes": 1000, "missing": []}
+            for archive, borg_id in vault.items()
+            if archive == name or archive.startswith(name + SEPARATOR)
+        ]
+        control.ended(host.job, Outcome(facts={"found": found}))
+
     def _end(self, host: HostRun, control: Control) -> None:
         job = control.job(host.job)
         answer = self._answer(job)
         if isinstance(answer, Exception):
-            raise answer
+            if not host.recover:
+                raise answer
+            answer = Outcome(error=JobError(ErrorCode.LOST, f"the run broke: {answer}"), gone=True)
         if not isinstance(answer, Outcome):
             raise TypeError(f"answer gave {answer!r} for the {job.title}; it must give an Outcome or an exception")
         if not answer.successful:
             if job.vault is not None:
                 with self._lock:
                     self.vaults[job.vault] |= {archive.name: archive.borg_id for archive in answer.archives}
+            if answer.error is not None and answer.error.code is not ErrorCode.LOST:
+                answer = evolve(answer, gone=True)
             control.ended(host.job, answer)
             return
         if job.kind is JobKind.PREPARE_REPOSITORY:
@@ -168,6 +191,9 @@ class FakeExecutor:
             return evolve(outcome, facts={"archives": listed} | facts)
         if job.kind is JobKind.CHECK:
             return evolve(outcome, facts={"scope": job.options["part"], "whole": True} | facts)
+        if job.kind is JobKind.DRILL:
+            made = {"how": "read" if job.options["stream"] else "sample", "files": 1, "bytes": 1000, "seconds": 0.5}
+            return evolve(outcome, facts=made | facts)
         if job.kind is JobKind.BACKUP:
             if not outcome.archives:
                 stats = outcome.stats or Stats(

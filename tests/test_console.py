@@ -54,6 +54,14 @@ LINES = [
     (cy.HostKeyAccepted(name="web1", fingerprint="SHA256:x"), "accepted the host key of web1: SHA256:x"),
     (cy.ArchiveForeign(job=JOB, archive="by hand"), "  made by somebody else: by hand"),
     (cy.ArchiveForeign(job=JOB, archive="etc+web1", reason="odd"), "  made by somebody else: etc+web1 (odd)"),
+    (
+        cy.ArchiveProved(job=JOB, archive="etc+web1", proof=cy.Proof(archive=8, how="sample", files=3, bytes=2500)),
+        "  proved (sample): 3 files, 2.5 kB in 0.0 s: etc+web1",
+    ),
+    (
+        cy.ArchiveProved(job=JOB, archive="db", proof=cy.Proof(archive=8, how="loaded", tables=2, rows=9, seconds=4.2)),
+        "  proved (loaded): 2 tables, 9 rows, 0 B in 4.2 s: db",
+    ),
     (cy.VaultSuspected(vault=7, reason="an archive is gone"), "SUSPECT  vault 7: an archive is gone"),
     (cy.VaultRekeyed(vault=7), "vault 7 has another passphrase now"),
     (cy.ArchivesPruned(job=JOB, archives=("a", "b")), "  pruned: a, b"),

@@ -136,7 +136,7 @@ def test_what_may_pass_is_tried_again_as_the_same_job(fleet, clock):
 def test_an_executor_that_breaks_loses_no_job(fleet):
     it = fleet(lambda job: RuntimeError("ansible is not there") if job.kind == "backup" else cy.Outcome(), retries=0)
     [job] = it.cyborg.run(it.policy)
-    assert (job.status, job.error.code) == ("failed", "internal")
+    assert (job.status, job.error.code) == ("failed", "lost")
     assert "ansible is not there" in str(job.error)
 
 
@@ -364,6 +364,7 @@ def test_relaunch_is_a_new_job_and_the_old_one_stays(fleet):
     it = fleet(failing("backup", "source_missing", times=1))
     [job] = it.cyborg.run(it.policy)
     [again] = it.cyborg.relaunch(job)
+    assert (job.relaunch_of, again.relaunch_of) == (None, job.id)
     it.cyborg.finish([again])
     assert it.cyborg.jobs.get(job.id) == job
     assert it.cyborg.jobs.get(again.id).status == "successful"

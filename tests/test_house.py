@@ -27,7 +27,7 @@ ROOMS = (
     {"ansible", "kinds", "store"},
     {"adopting", "given", "invitations", "kit", "machines"},
     {"launching", "upkeep"},
-    {"checking", "engine", "expiring", "measuring", "restoring", "testing", "timetable", "watch"},
+    {"checking", "drilling", "engine", "expiring", "measuring", "restoring", "testing", "timetable", "watch"},
     {"facade"},
     {"console", "cyborg"},
     {"__init__"},

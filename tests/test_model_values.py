@@ -78,7 +78,7 @@ def test_what_is_sealed():
         "Client": ("become_password", "trusted_vars"),
         "Repository": ("passphrase", "admin_become_password"),
         "Vault": ("passphrase", "next_passphrase", "key_export", "controller_key"),
-        "Policy": ("extra_vars", "client_extra_vars", "prehook", "posthook"),
+        "Policy": ("extra_vars", "client_extra_vars", "prehook", "posthook", "drill"),
         "Job": ("extra_vars", "options"),
     }
 
@@ -88,7 +88,7 @@ def test_what_decides_where_things_run_is_marked():
         a.name for cls in (cy.Client, cy.Repository, cy.Policy) for a in attrs.fields(cls) if a.metadata.get(EXECUTES)
     }
     hosts = {"connection", "address", "host_vars", "admin_vars", "trusted_vars", "path", "hypervisor", "vm_name"}
-    assert marked == hosts | {"extra_vars", "client_extra_vars", "prehook", "posthook"}
+    assert marked == hosts | {"extra_vars", "client_extra_vars", "prehook", "posthook", "drill"}
 
 
 @pytest.mark.parametrize("cls", [cy.Client, cy.Repository, cy.Schedule, cy.Policy])

@@ -96,3 +96,86 @@ def test_a_check_has_time_for_what_lies_there(stored, files, most):
     assert seconds("repository", seconds=3600) == min(7200, most)
     assert min(3600, most) <= seconds("archives") <= seconds("data") <= most
     assert seconds("repository") == min(3600 + stored // 5_000_000, most)
+
+
+def made(number: int, **fields: object) -> cy.Archive:
+    values: dict[str, object] = {"files": 3, "recorded_at": NOON + number * DAY} | fields
+    return cy.Archive(name=f"a{number}", borg_id=f"{number:064x}", vault=5, policy=9, client=3, id=number, **values)  # type: ignore[arg-type]
+
+
+parts_of = st.sampled_from(["", "shop", "wiki"])
+histories = st.lists(
+    st.builds(
+        lambda part, proved, doubtful, gone, files: {
+            "part": part,
+            "proved_at": NOON + (40 + proved) * DAY if proved else None,
+            "doubtful": "a drop" if doubtful else "",
+            **({gone: NOON} if gone.endswith("_at") else {"foreign": gone == "foreign"}),
+            "files": files,
+        },
+        parts_of,
+        st.integers(0, 9),
+        st.booleans(),
+        st.sampled_from(["", "", "", "pruned_at", "missing_at", "foreign"]),
+        st.sampled_from([0, 3, 3, 3]),
+    ),
+    max_size=12,
+)
+
+
+@given(histories)
+def test_a_drill_takes_what_is_most_at_risk(history):
+    archives = [made(number, **fields) for number, fields in enumerate(history, 1)]
+    found = proving.choose(archives)
+    usable = [one for one in archives if one.files and not (one.pruned_at or one.missing_at or one.foreign)]
+    assert set(found) <= set(usable)
+    doubtful = [one for one in usable if one.doubtful and not one.proved_at]
+    assert [one for one in found if one.doubtful] == doubtful[-1:]
+    sound = [one for one in usable if not one.doubtful]
+    regular = [one for one in found if not one.doubtful]
+    assert len(regular) == min(1, len(sound))
+    for one in regular:
+        proofs = [(a.part, a.proved_at) for a in usable if a.proved_at]
+        last = {part: max((at for of, at in proofs if of == part), default=None) for part in PARTS}
+        # No other part with a sound archive waits longer for its proof.
+        for other in {a.part for a in sound} - {one.part}:
+            assert last[one.part] is None or (last[other] is not None and last[other] >= last[one.part])
+        same = [a for a in sound if a.part == one.part]
+        if any(a.proved_at is None for a in same):
+            assert one == max((a for a in same if a.proved_at is None), key=lambda a: a.recorded_at)
+        else:
+            assert one.proved_at == min(a.proved_at for a in same)
+    assert proving.choose(reversed(archives)) == found
+
+
+PARTS = ("", "shop", "wiki")
+
+
+def test_in_the_end_every_database_is_proved():
+    """Five databases, a backup a day, a drill a week: each comes once in five weeks."""
+    archives, proved = [], []
+    for day in range(70):
+        archives += [made(day * 5 + n, part=f"db{n}", recorded_at=NOON + day * DAY) for n in range(1, 6)]
+        if day % 7 == 6:
+            [one] = proving.choose(archives)
+            assert one.recorded_at == NOON + day * DAY, "the newest"
+            archives[archives.index(one)] = evolve(one, proved_at=NOON + day * DAY + timedelta(hours=1))
+            proved.append(one.part)
+    assert sorted(proved[:5]) == sorted(proved[5:]) == ["db1", "db2", "db3", "db4", "db5"]
+
+
+@given(st.integers(1, 10**4), st.integers(1, 60), st.sets(st.integers(1, 10**5), min_size=1, max_size=20), moments)
+def test_each_client_is_drilled_once_in_its_days(number, days, clients, begin):
+    policy = cy.Policy("etc", "config", repository=1, clients=sorted(clients), id=number, drill={"days": days})
+    since, now, seen = begin, begin, Counter()
+    while now < begin + 3 * days * DAY:
+        now = proving.next_drill(policy, now)
+        seen.update(proving.drilled(policy, since, now))
+        since = now
+    assert set(seen) == clients
+    assert set(seen.values()) <= {3, 4}
+    # A long outage brings each of them once.
+    assert sorted(proving.drilled(policy, begin, begin + 1000 * DAY)) == sorted(clients)
+    off = evolve(policy, drill={"days": 0})
+    assert proving.drilled(off, begin, now) == []
+    assert proving.next_drill(off, begin) == begin + DAY

@@ -276,7 +276,7 @@ def test_a_tick_costs_by_what_is_due(tmp_path, clock):
         cyborg.tick()
         statements.clear()
         assert cyborg.tick() == []
-        assert len(statements) <= 3
+        assert len(statements) <= 4
         clock.forward(hours=2)
         statements.clear()
         assert len(cyborg.tick()) == 4

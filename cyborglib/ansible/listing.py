@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from ..model import Item
-
-T = TypeVar("T")
 
 #: Hexadecimal digits of an archive's id that each entry begins with.
 DIGITS = 16
@@ -20,6 +17,8 @@ DIGITS = 16
 LONGEST, MOST = 200_000, 50_000_000
 #: How long a name of an account is at most, and a link's target.
 ACCOUNT, TARGET = 256, 8192
+#: How many ends of entries are remembered.
+ENDS = 10_000
 _EPOCH, _MICROSECOND = datetime(1970, 1, 1), timedelta(microseconds=1)  # noqa: DTZ001 - Borg runs with TZ=UTC
 _MODE = re.compile(r"[-dlhpcbs?]([r-][w-][xsS-])([r-][w-][xsS-])([r-][w-][xtT-])")
 _ESCAPE = r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[nrt\\'\"])"
@@ -27,6 +26,9 @@ _ESCAPED = re.compile(_ESCAPE)
 _QUOTED = re.compile(rf"'(?:[^'\\]|{_ESCAPE})*'|\"(?:[^\"\\]|{_ESCAPE})*\"")
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t"}
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
+
+
+_End = tuple[str, int | None, int | None, int | None, str, str]
 
 
 class Unreadable(ValueError):
@@ -41,9 +43,8 @@ class Listing:
         self._between = "\t\t" + self._begin
         self._rest = ""
         self._count = 0
-        self._modes: dict[str, int | None] = {}
-        self._accounts: dict[str, str] = {}
-        self._numbers: dict[str, int | None] = {}
+        #: What comes last in an entry (type, mode and whose it is), which most entries have in common -> what it means.
+        self._ends: dict[str, _End] = {}
 
     def feed(self, text: str) -> list[Item]:
         """The entries that are complete now."""
@@ -70,50 +71,54 @@ class Listing:
 
     def _item(self, entry: str) -> Item:
         try:
-            mode, size, mtime, uid, gid, user, group, path, target = entry.split("\t")
-            kind = "h" if mode[1] == "h" else mode[0]
+            size, mtime, path, target, end = entry.split("\t", 4)
+            kind, mode, uid, gid, user, group = self._ends.get(end) or self._end(end)
             plain = path[0] == "'" == path[-1] and "\\" not in path and path.count("'") == 2
             return Item(
                 path[1:-1] if plain else _text(path),
                 kind,
                 int(size),
                 (datetime.fromisoformat(mtime) - _EPOCH) // _MICROSECOND,
-                self._modes[mode] if mode in self._modes else self._mode(mode),
-                self._numbers[uid] if uid in self._numbers else self._number(uid),
-                self._numbers[gid] if gid in self._numbers else self._number(gid),
-                self._accounts[user] if user in self._accounts else self._account(user),
-                self._accounts[group] if group in self._accounts else self._account(group),
+                mode,
+                uid,
+                gid,
+                user,
+                group,
                 "" if target == "''" else _text(target)[:TARGET],
             )
         except (ValueError, IndexError, TypeError, OverflowError) as problem:
             raise Unreadable(f"an entry cannot be read: {ascii(entry)[:200]}") from problem
 
-    def _mode(self, text: str) -> int | None:
-        """0o644 of "-rw-r--r--", which stands behind the letter of the type; None for what is none."""
-        found = _MODE.fullmatch(text[1:])
-        number: int | None = None
-        if found:
-            number = 0
-            for place, (three, odd) in enumerate(zip(found.groups(), (0o4000, 0o2000, 0o1000), strict=True)):
-                bits = (three[0] == "r") * 4 + (three[1] == "w") * 2 + (three[2] in "xst")
-                number |= bits << (6 - 3 * place) | (odd if three[2] in "sStT" else 0)
-        return self._kept(self._modes, text, number)
+    def _end(self, text: str) -> _End:
+        mode, uid, gid, user, group = text.split("\t")
+        kind = "h" if mode[1] == "h" else mode[0]
+        found = kind, _mode(mode[1:]), _number(uid), _number(gid), _account(user), _account(group)
+        if len(self._ends) > ENDS:
+            self._ends.clear()
+        self._ends[text] = found
+        return found
 
-    def _number(self, text: str) -> int | None:
-        number = int(text) if text != "None" and len(text) <= 20 else None
-        return self._kept(self._numbers, text, number if number is not None and 0 <= number < 2**32 else None)
 
-    def _account(self, text: str) -> str:
-        # An account without a name is told by its number, which stands beside it.
-        name = _text(text)[:ACCOUNT] if text[:1] in ("'", '"') else ""
-        return self._kept(self._accounts, text, name)
+def _mode(text: str) -> int | None:
+    """0o644 of "-rw-r--r--"; None for what is none."""
+    found = _MODE.fullmatch(text)
+    if not found:
+        return None
+    number = 0
+    for place, (three, odd) in enumerate(zip(found.groups(), (0o4000, 0o2000, 0o1000), strict=True)):
+        bits = (three[0] == "r") * 4 + (three[1] == "w") * 2 + (three[2] in "xst")
+        number |= bits << (6 - 3 * place) | (odd if three[2] in "sStT" else 0)
+    return number
 
-    @staticmethod
-    def _kept(known: dict[str, T], text: str, value: T) -> T:
-        if len(known) > 10_000:
-            known.clear()
-        known[text] = value
-        return value
+
+def _number(text: str) -> int | None:
+    number = int(text) if text != "None" and len(text) <= 20 else -1
+    return number if 0 <= number < 2**32 else None
+
+
+def _account(text: str) -> str:
+    # An account without a name is told by its number, which stands beside it.
+    return _text(text)[:ACCOUNT] if text[:1] in ("'", '"') else ""
 
 
 def _text(quoted: str) -> str:

@@ -133,10 +133,12 @@ def as_outcome(value: object, clean: Callable[[str], str]) -> Outcome:
             archives=tuple(_archive(archive) for archive in _list(told.get("archives", []), ARCHIVES)),
             stats=None if stats is None else as_stats(stats),
             facts=plain(_mapping(told.get("facts", {}))),
+            gone=told.get("gone") is True,
         )
     except (HostileAnswer, ValueError, TypeError) as problem:
         return Outcome(
             error=JobError(
                 ErrorCode.HOSTILE_ANSWER, f"What came back from the host cannot be believed: {clean(str(problem))}."
-            )
+            ),
+            gone=True,
         )

@@ -85,6 +85,8 @@ class Server:
         self._calls: deque[Callable[[], None]] = deque()
         self._peers: dict[socket.socket, Peer] = {}
         self._closing = False
+        #: The jobs whose tasks have connected: of others nothing has begun.
+        self.heard: set[int] = set()
         write_private(folder / "token", self._token)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         # The folder is ours alone, so nobody can connect between the two calls.
@@ -251,6 +253,7 @@ class Server:
         if message.get("attempt") != work.attempt:
             raise Refused("ended", "this is not the attempt that is at work")
         peer.work, peer.unpacker.limit = work, LIMIT
+        self.heard.add(work.job)
         return {"ok": True, "canceled": self._ledger.canceled_for(work.job) is not None}
 
     def _said(self, peer: Peer, work: HostRun, message: dict[str, Any]) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ class Work:
         finally:
             server.close()
         if not self._closing():
-            self._settle(ended.rc, ended.stopped)
+            self._settle(ended.rc, ended.stopped, server.heard)
 
     # -- before --------------------------------------------------------------------------------------------
 
@@ -162,25 +162,28 @@ class Work:
 
     # -- after ---------------------------------------------------------------------------------------------
 
-    def _settle(self, rc: int | None, stopped: bool) -> None:
-        """End what is still open although ansible-playbook is not running any more."""
+    def _settle(self, rc: int | None, stopped: bool, heard: Collection[int]) -> None:
+        """End what is still open although ansible-playbook is not running any more, if nothing of it has begun."""
+        said = self._redactor.clean(harmless(" ".join(self._said), 1500)) or "it said nothing"
         for work in self._ledger.open:
-            if self._ledger.canceled_for(work.job) is not None:
-                self._ledger.fail(work.job, ErrorCode.CANCELED, "The job was canceled.")
-            elif stopped:
-                self._ledger.fail(
-                    work.job, ErrorCode.TIMEOUT,
-                    f"The run took {int(BEYOND)} s longer than its jobs may; it was ended here, and asks for a look.",
-                )  # fmt: skip
-            elif rc in (0, 2, 4):
+            if work.recover:
+                continue  # What an earlier run began is not known any better now.
+            if rc in (0, 2, 4) and not stopped and self._ledger.canceled_for(work.job) is None:
                 self._ledger.fail(
                     work.job, ErrorCode.INTERNAL,
                     f"The playbook {self._run.playbook!r} came to its end for this host without saying what came of "
                     "the job; a role of your own has to end with one of this collection's actions.",
                 )  # fmt: skip
+            elif work.job in heard:
+                # Its task may have begun something of which nobody heard: the host is to be asked.
+                self._control.started(work.job)
+            elif self._ledger.canceled_for(work.job) is not None:
+                message = "The job was canceled before its work on the host began."
+                self._ledger.fail(work.job, ErrorCode.CANCELED, message)
+            else:
+                self._ledger.fail(work.job, ErrorCode.INTERNAL, f"ansible-playbook ended with {rc}: {said}")
         if self._ledger.open:
-            said = self._redactor.clean(harmless(" ".join(self._said), 1500))
-            raise ExecutorError(f"ansible-playbook ended with {rc}: {said or 'it said nothing'}")
+            raise ExecutorError(f"ansible-playbook ended with {rc}: {said}")
 
 
 def _with_repository_key(work: HostRun) -> Mapping[str, Any]:

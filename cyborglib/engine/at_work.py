@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from attrs import define, evolve, field
 
+from ..errors import JobError
 from ..executor import HostRun
 from ..kinds import Assignment, Settlement, Work
 from ..model import Stats
@@ -45,6 +46,10 @@ class Assigned:
     #: What it brought home.
     kept: dict[str, Secret] = field(factory=dict)
     ending: Ending | None = None
+    #: How often it was handed over: what an earlier run still says of it does not count.
+    turn: int = 0
+    #: Its host knows nothing of it any more, and why; it is looked for in the vault.
+    lost: JobError | None = None
     #: Somebody asked to cancel it.
     canceled: bool = False
     #: The engine goes away and leaves it at work.
@@ -69,8 +74,14 @@ class Assigned:
         assert self.assignment is not None
         return self.assignment.host_run
 
+    def look(self, assignment: Assignment, why: JobError) -> None:
+        """Let the executor look for it in the vault."""
+        self.turn += 1
+        self.assignment, self.lost = assignment, why
+
     def recover(self) -> None:
         """Let the executor ask how the job stands, and follow it, but never start it."""
+        self.turn += 1
         assert self.assignment is not None
         host_run = evolve(self.assignment.host_run, recover=True, fence=self.work.fence)
         self.assignment = evolve(self.assignment, host_run=host_run)

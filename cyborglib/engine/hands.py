@@ -19,6 +19,7 @@ from .heart import Heart
 from .loading import Loading, refuse_disabled, refuse_moved
 from .outbox import Outbox
 from .recording import ASKED
+from .recovering import overdue
 from .runs import Runs
 from .scribe import Scribe
 
@@ -114,14 +115,17 @@ class Hands:
     def _assigned(self, claim: Claim, loading: Loading, *, recover: bool) -> Assigned | None:
         """The claimed job as the executor gets it; None where it cannot be handed over, and has ended."""
         try:
-            work = loading.work(claim, self._clock())
+            work = evolve(loading.work(claim, self._clock()), recover=recover)
             if not recover:
                 refuse_disabled(work)
                 refuse_moved(work)
             assigned = self._assign(work)
         except Exception as error:
             # Whatever it is, it must neither stop the queue nor leave the job unfinished.
-            self._end(claim, loading.settings, _why_not(claim, error))
+            if recover:
+                self._ask_later(claim, loading.settings, error)
+            else:
+                self._end(claim, loading.settings, _why_not(claim, error))
             return None
         if recover:
             assigned.recover()
@@ -135,6 +139,19 @@ class Hands:
             work = evolve(work, vault=self._store.vaults.promise(work.vault.id))
             assignment = kind.assign(work)
         return Assigned(work, assignment)
+
+    def _ask_later(self, claim: Claim, settings: Settings, error: Exception) -> None:
+        """Of a job that may be at work it cannot be asked how it stands: nothing is settled before its time is over."""
+        work = Work(job=claim.job, fence=claim.fence, settings=settings, now=self._clock())
+        if overdue(work):
+            lost = JobError(ErrorCode.LOST, f"its host could not be asked how it stands: {error}", permanent=True)
+            self._end(claim, settings, Ending(Settlement(error=lost)))
+            return
+        if not unavailable(error):
+            logger.error("job %s cannot be asked for", claim.job.id, exc_info=error)
+        assigned = Assigned(work)
+        with self._outbox.committing() as told:
+            self._scribe.postpone(assigned, told, str(error))
 
     def _end(self, claim: Claim, settings: Settings, ending: Ending) -> None:
         """End a claimed job that no executor gets."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
 
 from ..errors import ErrorCode
 from ..kinds import Refused, Role, Work
 from ..machines import TYPE as MACHINES
-from ..model import Archive, Job, JobKind, Policy, Settings, Vault
+from ..model import Archive, Entry, Job, JobKind, Policy, Settings, Vault
 from ..store import Claim, ReadShelf, Store
 
 #: Jobs that a switched-off client or repository stops. A restore is asked for by a person, who may need just that.
@@ -75,11 +75,16 @@ class Loading:
             history=self._history(job),
             others=self._others(vault) if vault is not None and vault.foundling else (),
             jobs=self._jobs.many,
+            cataloged=self._cataloged,
             state_dir=self._state_dir,
             role=self._role,
         )
 
-    def _to_look_for(self, job: Job) -> dict[str, tuple[Archive, ...]]:
+    def _cataloged(self, archive: int, path: str) -> Entry | None:
+        there = self._contents.browse(archive, path) or []
+        return there[0] if len(there) == 1 and there[0].path == path else None
+
+    def _to_look_for(self, job: Job) -> dict[str, Any]:
         """What a look into a vault should find, and read."""
         recorded = {archive.id: archive for archive in self._archives.find(vault=job.vault)}
         reads = job.kind is JobKind.CATALOG and job.options.get("contents", True)

@@ -6,7 +6,7 @@ may try, and waits on if it finds no room. Both less and less often.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from attrs import evolve
@@ -30,21 +30,24 @@ _ON_CLIENT = (JobKind.BACKUP, JobKind.PREPARE_CLIENT, JobKind.PREPARE_HYPERVISOR
 _MADE_ROOM = (JobKind.COMPACT, JobKind.PREPARE_REPOSITORY)
 
 
-def tries(store: Store, job: Job) -> bool:
-    """True for a job that may find out whether there is room: it waits on if there is none."""
-    return any(pause.trial == job.id for pause in store.pauses.all())
+def tries(store: Store, job: Job, error: JobError) -> bool:
+    """True for a job that was to find out whether there is room just there, and found none: it waits on."""
+    return error.code in FULL and any(_is_about(pause, error) for pause in store.pauses.all() if pause.trial == job.id)
 
 
 def ended(store: Store, work: Work, settlement: Settlement) -> list[Event]:
     """What a job's end means for pauses; inside its transaction. Gives what is to be told."""
     job, error, pauses = work.job, settlement.error, store.pauses.all()
     mine = next((pause for pause in pauses if pause.trial is not None and pause.trial == job.id), None)
-    if error is not None and error.code in FULL:
-        return _full(store, work, error, mine)
     if mine is not None and error is not None:
-        # It says nothing about the room.
+        # Another error, or that something else is full, says nothing about the room.
+        in_vain = _is_about(mine, error)
+        if in_vain:
+            mine = evolve(mine, code=error.code, reason=error.message, tries=mine.tries + 1)
         store.pauses.put_off(evolve(mine, trial=None, look_at=_later(work.now, TRY, mine.tries)))
-        return []
+        return _full(store, work, error) if error.code in FULL and not in_vain else []
+    if error is not None and error.code in FULL:
+        return _full(store, work, error)
     events: list[Event] = []
     if settlement.room is not None and work.vault is not None:
         events += _measured(store, work, work.vault, settlement.room, pauses)
@@ -57,12 +60,12 @@ def ended(store: Store, work: Work, settlement: Settlement) -> list[Event]:
     return events
 
 
-def _full(store: Store, work: Work, error: JobError, mine: Pause | None) -> list[Event]:
-    if mine is not None:
-        later = _later(work.now, TRY, mine.tries + 1)
-        again = evolve(mine, code=error.code, reason=error.message, tries=mine.tries + 1, look_at=later, trial=None)
-        store.pauses.put_off(again)
-        return []
+def _is_about(pause: Pause, error: JobError) -> bool:
+    """True if what a job came upon is what the pause is for: a client's disk, or where a vault lies."""
+    return error.code in FULL and (error.code is ErrorCode.CLIENT_FULL) == (pause.client is not None)
+
+
+def _full(store: Store, work: Work, error: JobError) -> list[Event]:
     client, vault, filesystem = work.hypervisor or work.client, work.vault, ""
     if error.code is ErrorCode.CLIENT_FULL:
         keys = [f"client:{client.id}"] if client is not None and work.job.kind in _ON_CLIENT else []
@@ -114,10 +117,12 @@ def together(pauses: Sequence[Pause], one: Pause) -> list[Pause]:
     return [pause for pause in pauses if pause.key == one.key or (same and pause.filesystem == same)]
 
 
-def look_now(store: Store, now: datetime) -> None:
-    """Let it be found out at once, as somebody is there who waits for it."""
-    for pause in store.pauses.all():
-        if pause.look_at > now:
+def look_now(store: Store, now: datetime, jobs: Iterable[int] | None = None) -> None:
+    """Let it be found out at once, as somebody is there who waits for it: for all, or for some jobs."""
+    pauses = store.pauses.all()
+    keys = store.jobs.keys_of(jobs) if pauses and jobs is not None else None
+    for pause in pauses:
+        if pause.look_at > now and (keys is None or pause.key in keys):
             store.pauses.put_off(evolve(pause, look_at=now))
 
 

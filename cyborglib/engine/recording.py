@@ -11,7 +11,9 @@ from attrs import evolve
 from ..errors import ErrorCode
 from ..events import (
     ArchiveConfirmed,
+    ArchiveDoubtful,
     ArchiveForeign,
+    ArchiveProved,
     Event,
     JobCanceled,
     JobFailed,
@@ -22,8 +24,8 @@ from ..events import (
     JobSucceeded,
 )
 from ..executor import ArchiveMade
-from ..kinds import Settlement, Work
-from ..model import FULL, Archive, Job, JobKind, JobStatus
+from ..kinds import LOOKED_FOR, Settlement, Work
+from ..model import Archive, Job, JobKind, JobStatus
 from ..store import Store
 from . import pausing
 from .at_work import Ending
@@ -47,6 +49,7 @@ def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> li
     """
     settlement = ending.settlement
     began: list[Event] = []
+    written = list(lines)
     with store.transaction():
         # Taken first: whoever is too late finds out before anything of it is written.
         if ending.given_back:
@@ -66,8 +69,11 @@ def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> li
                 warnings=settlement.warnings,
                 archives=_archives(work, settlement),
             )
-        if lines:
-            store.jobs.output(_id(work.job), lines, work.fence)
+        if changed[0].status is JobStatus.PENDING and settlement.error is not None:
+            # The job's error is that of its last attempt: what the earlier ones failed with stays in what it said.
+            written.append(f"attempt {work.job.attempt} of {work.job.attempts} failed: {settlement.error.message}")
+        if written:
+            store.jobs.output(_id(work.job), written, work.fence)
         _observe(store, work, settlement)
         room = [] if ending.given_back or ending.skipped else pausing.ended(store, work, settlement)
         met = store.archives.meet(settlement.foreign)
@@ -77,10 +83,23 @@ def record(store: Store, work: Work, ending: Ending, lines: Sequence[str]) -> li
         *(JobOutput(job=work.job, line=line) for line in lines),
         *(ArchiveConfirmed(job=work.job, archive=named[archive]) for archive in settlement.confirmed),
         *(ArchiveForeign(job=work.job, archive=one.name, reason=one.doubtful) for one in met),
+        *_proved(work, settlement),
         *settlement.events,
         *told(changed),
         *room,
     ]
+
+
+def _proved(work: Work, settlement: Settlement) -> list[Event]:
+    if work.archive is None:
+        return []
+    name = work.archive.name
+    found: list[Event] = []
+    if settlement.proof is not None:
+        found.append(ArchiveProved(job=work.job, archive=name, proof=settlement.proof))
+    if settlement.doubt:
+        found.append(ArchiveDoubtful(job=work.job, archive=name, reason=settlement.doubt))
+    return found
 
 
 def told(changed: Iterable[Job]) -> list[Event]:
@@ -103,6 +122,12 @@ def _observe(store: Store, work: Work, settlement: Settlement) -> None:
         store.repositories.observe(work.repository.id, **settlement.repository)
     if settlement.vault and work.vault is not None and work.vault.id is not None:
         store.vaults.observe(work.vault.id, **settlement.vault)
+    archive = work.archive.id if work.archive is not None else None
+    if settlement.proof is not None and archive is not None:
+        store.proofs.add(settlement.proof)
+        store.archives.note([archive], proved_at=settlement.proof.proved_at)
+    if settlement.doubt is not None and archive is not None:
+        store.archives.note([archive], doubtful=settlement.doubt)
     store.archives.note(settlement.confirmed, confirmed_at=work.now)
     store.archives.note(settlement.missing, missing_at=work.now)
     store.archives.note(settlement.found, missing_at=None)
@@ -116,11 +141,11 @@ def _failed(store: Store, work: Work, ending: Ending) -> list[Job]:
     if error.code is ErrorCode.CANCELED:
         return store.jobs.finish_canceled(_id(job), work.fence, archives)
     # What it made is recorded with its end; nobody may come to take it for somebody else's.
-    if error.code in FULL and not archives and pausing.tries(store, job):
+    if not archives and pausing.tries(store, job, error):
         return store.jobs.put_back(_id(job), work.fence)
-    # A lost backup may still be at work over there: nobody starts a second one beside it. Preparing and
-    # listing can always be done again.
-    lost = error.code is ErrorCode.LOST and job.kind in ASKED
+    # A backup that is lost gets here only if nothing of it is at work any more, or is permanent (`recovering`). Others
+    # may still be at work over there: nobody starts a second one beside them.
+    lost = error.code is ErrorCode.LOST and job.kind in ASKED - LOOKED_FOR
     again = not error.permanent and not lost and job.attempt < job.attempts
     retry_at = work.now + _delay(work, job) if again else None
     return store.jobs.fail(

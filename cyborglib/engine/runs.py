@@ -12,6 +12,7 @@ from attrs import evolve
 
 from ..errors import ErrorCode, JobError
 from ..executor import Executor, Run
+from ..kinds import LOOKED_FOR, recovery
 from ..store import Store
 from .at_work import Assigned, AtWork
 from .control import EngineControl
@@ -60,38 +61,53 @@ class Runs:
             threading.Thread(target=self._run, args=(members,), name="cyborglib-run", daemon=True).start()
         except RuntimeError as error:
             logger.exception("no thread could be started")
-            self._settle(members, JobError(ErrorCode.INTERNAL, f"no thread could be started: {error}"))
+            self._settle(
+                members, JobError(ErrorCode.INTERNAL, f"no thread could be started: {error}"), self._control(members)
+            )
 
     def _run(self, members: Sequence[Assigned]) -> None:
         error = JobError(ErrorCode.LOST, SILENT)
+        control = self._control(members)
         try:
             executor = self._executor_for(members)
             if executor is None:
                 return
-            executor.execute(self._as_run(members), self._control(members))
+            executor.execute(self._as_run(members), control)
         except BaseException as problem:
             # Also what would only end this thread: nobody else knows of these jobs.
             logger.exception("a run failed")
             error = JobError(ErrorCode.INTERNAL, f"the run could not be worked: {problem}")
-        self._settle(members, error)
+        self._settle(members, error, control)
 
-    def _settle(self, members: Iterable[Assigned], error: JobError) -> None:
-        """End what a run left without an end. Where Borg may be at work over there, ask once how it stands first."""
-        left = [member for member in members if member.open and not member.detached]
-        begun = [member for member in left if member.began is not None and member.work.job.kind in ASKED]
-        asked = [member for member in begun if not member.host_run.recover]
+    def _settle(self, members: Iterable[Assigned], error: JobError, control: EngineControl) -> None:
+        """End what a run left without an end. Where Borg may be at work over there, ask how it stands first."""
+        left = [member for member in members if control.open(member) and not member.detached]
+        asked = [member for member in left if _to_ask(member)]
         for member in left:
             if member not in asked:
-                # One that was asked for in vain is not tried again: a second Borg would start beside the first.
-                permanent = error.permanent or member in begun
-                self._control(members).abandon(member.id, evolve(error, permanent=permanent))
+                recovered = member.host_run.recover or member.lost is not None
+                # One that was asked for in vain, and is not looked for, is not tried again: it may still be at work.
+                permanent = error.permanent or (recovered and member.work.job.kind not in LOOKED_FOR)
+                control.abandon(member.id, evolve(error, permanent=permanent), gone=not recovered)
         for member in asked:
             member.recover()
         self.start(asked)
 
+    def _look(self, member: Assigned, why: JobError) -> bool:
+        """Look for what a job left in the vault, in a run of its own. False if that cannot be done."""
+        try:
+            member.look(recovery.assign(member.work), why)
+        except Exception:
+            logger.exception("job %s cannot be looked for", member.id)
+            return False
+        self.start([member])
+        return True
+
     def _control(self, members: Iterable[Assigned]) -> EngineControl:
         by_id = {member.id: member for member in members}
-        return EngineControl(self._store, self._outbox, self._scribe, by_id, clock=self._clock)
+        return EngineControl(
+            self._store, self._outbox, self._scribe, by_id, clock=self._clock, look=self._look
+        )
 
     def _as_run(self, members: Sequence[Assigned]) -> Run:
         assignment = members[0].assignment
@@ -152,3 +168,9 @@ class Runs:
             if self._executor is None:
                 self._executor = self._new_executor()
             return self._executor
+
+
+def _to_ask(member: Assigned) -> bool:
+    """True for a job that may be at work on its host, and was not asked for yet."""
+    begun = member.began is not None and member.work.job.kind in ASKED
+    return begun and not member.host_run.recover and member.lost is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 
 from attrs import evolve
@@ -15,6 +16,7 @@ from ..store import Store
 from . import recording
 from .at_work import Assigned, AtWork, Ending
 from .outbox import Outbox
+from .recovering import pause
 from .trouble import Alarm, Trouble
 
 logger = logging.getLogger("cyborglib")
@@ -115,6 +117,30 @@ class Scribe:
         told += events
         self._let_go(assigned)
         return True
+
+    def postpone(self, assigned: Assigned, told: list[Event], why: str) -> None:
+        """Leave a job at work on its host, with all it holds, and let go of it: its host is asked again later."""
+        if assigned.work.job.status is JobStatus.STARTING:
+            self.begin(assigned, told)  # Nobody knows whether it began, so its time counts from now.
+        if assigned.over:
+            return
+        again = pause(assigned.work)
+        seconds = again * random.uniform(1 - recording.JITTER, 1 + recording.JITTER)  # noqa: S311 (not a secret)
+        reason = f"how it stands is asked again in {seconds:.0f} s: {why}"
+        lines = [*assigned.lines, reason]
+        try:
+            with self._store.transaction():
+                self._store.jobs.postpone(assigned.id, assigned.work.fence, seconds, reason)
+                self._store.jobs.output(assigned.id, lines, assigned.work.fence)
+        except InvalidTransition as error:
+            self.lose(assigned, str(error))
+        except Exception as error:
+            if not self._trouble.passes(error, "a job whose host is to be asked is taken over when its lease is over"):
+                raise
+            self._let_go(assigned)
+        else:
+            told += [JobOutput(job=assigned.work.job, line=line) for line in lines]
+            self._let_go(assigned)
 
     def lose(self, assigned: Assigned, why: str) -> None:
         """The job is somebody else's, or was settled by somebody else: nothing more of it is ours to say."""

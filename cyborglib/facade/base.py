@@ -14,7 +14,7 @@ import platformdirs
 from attrs import evolve
 from sqlalchemy import Engine as Database
 
-from .. import content, given, launching, machines
+from .. import content, drilling, given, launching, machines
 from ..engine import Engine
 from ..engine.recording import told
 from ..errors import Invalid, StoreError
@@ -22,7 +22,7 @@ from ..events import E, Events, JobQueued
 from ..executor import Executor
 from ..expiring import Expiring
 from ..measuring import Measuring
-from ..model import Archive, Client, Job, Pause, Policy, Repository, Schedule, Settings, Variables, Vault
+from ..model import Archive, Client, Job, Pause, Policy, Proof, Repository, Schedule, Settings, Variables, Vault
 from ..store import Queued, ReadOnly, ReadShelf, Shelf, Store
 from ..timetable import Timetable
 from ..upkeep import Upkeep
@@ -83,6 +83,8 @@ class Base:
         self.jobs: ReadShelf[Job] = ReadOnly(self._store.jobs)
         #: What backups left in vaults; changed by jobs only.
         self.archives: ReadShelf[Archive] = ReadOnly(self._store.archives)
+        #: What drills proved of archives.
+        self.proofs: ReadShelf[Proof] = ReadOnly(self._store.proofs)
         #: The Borg repositories; changed by jobs only.
         self.vaults: ReadShelf[Vault] = ReadOnly(self._store.vaults)
 
@@ -146,6 +148,7 @@ class Base:
         clients: Iterable[Client | int | str] | None,
         extra_vars: Mapping[str, Any] | None,
         launched_by: str = "call",
+        relaunch_of: Job | None = None,
     ) -> list[Job]:
         store = self._store
         found = store.policies.get(given.key(policy, Policy))
@@ -158,13 +161,16 @@ class Base:
         return self._queued(
             lambda: launching.launch(
                 store, found, members, variables=variables, launched_by=launched_by, now=self._clock()
-            )
+            ),
+            relaunch_of,
         )
 
-    def _queued(self, queue: Callable[[], Queued]) -> Queued:
+    def _queued(self, queue: Callable[[], Queued], relaunch_of: Job | None = None) -> Queued:
         """Queue jobs and tell of those that are new."""
-        with self._engine.committing() as events:
+        with self._engine.committing() as events, self._store.transaction():
             jobs = queue()
+            if relaunch_of is not None:
+                jobs = self._store.jobs.relaunched(jobs, relaunch_of)
             events.extend(JobQueued(job=job) for job in jobs.new)
             events.extend(told(jobs.new))  # skipped at once, as what they were to wait for had failed
         self._engine.tell()
@@ -179,6 +185,7 @@ class Base:
         launching.check_sharing(self._store, policy)
         machines.check_policy(self._store, policy)
         policy = content.check_policy(policy, self._roles_path)
+        drilling.check_policy(self._store, policy)
         return evolve(policy, next_run=self._timetable.next_of(policy))
 
     def _new_executor(self) -> Executor:

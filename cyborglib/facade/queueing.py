@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import checking, given, launching, restoring
+from .. import checking, drilling, given, launching, restoring
 from ..engine.recording import told
 from ..errors import Invalid
 from ..model import Archive, Client, Job, JobKind, Policy, Repository
@@ -96,7 +96,8 @@ class Queueing(Base):
         return list(self._queued(lambda: launching.catalog(self._store, found)))
 
     def relaunch(self, job: Job | int) -> list[Job]:
-        """Queue once more what an ended job did; gives the new job. The old one stays as it ended.
+        """Queue once more what an ended job did; gives the new job. The old one stays as it ended, with what it said;
+        the new one refers to it (`relaunch_of`).
 
         Raises `Invalid` for a job that has not ended.
         """
@@ -104,13 +105,16 @@ class Queueing(Base):
         if not old.finished:
             raise Invalid(f"job {old.id} has not ended yet ({old.status}); cancel it first, or wait for it")
         if old.kind is JobKind.BACKUP and old.policy is not None and old.client is not None:
-            again = self._launch(old.policy, [old.client], old.extra_vars, launched_by="relaunch")
+            again = self._launch(old.policy, [old.client], old.extra_vars, launched_by="relaunch", relaunch_of=old)
             return launching.of_kind(again, JobKind.BACKUP)
         if old.kind is JobKind.CHECK and old.vault is not None:
             vault = self._store.vaults.get(old.vault)
             repository = self._store.repositories.get(vault.repository)
-            return list(self._queued(lambda: checking.again(self._store, repository, vault, old)))
-        return launching.of_kind(self._queued(lambda: launching.relaunch(self._store, old)), old.kind)
+            return list(self._queued(lambda: checking.again(self._store, repository, vault, old), old))
+        if old.kind is JobKind.DRILL and old.archive is not None:
+            archive, path = self._store.archives.get(old.archive), self._roles_path
+            return list(self._queued(lambda: drilling.of_archive(self._store, archive, path, "relaunch"), old))
+        return launching.of_kind(self._queued(lambda: launching.relaunch(self._store, old), old), old.kind)
 
     def cancel(self, job: Job | int) -> Job:
         """Cancel a job. One at work ends within seconds, with its Borg, if an engine is at work on it.

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from .. import checking, given, kit, launching
+from .. import checking, drilling, given, kit, launching
 from ..engine import pausing
 from ..events import ClockDoubtful, JobQueued, KitOutdated
 from ..model import Client, Job, JobKind, Policy
@@ -21,7 +21,7 @@ class Working(Base):
     def tick(self, now: datetime | None = None) -> list[Job]:
         """Queue what is due by now; gives the new backup jobs. A host with its own scheduler calls this.
 
-        Prunes and compacts that are due are queued as well, and the checks of vaults whose turn it is. Where the
+        Prunes and compacts that are due are queued as well, and the checks and drills whose turn it is. Where the
         controller's clock may be wrong, `ClockDoubtful` is told, the database's clock says what is due, and nothing is
         deleted. Once a minute it takes away old output and old jobs (the settings `keep_output`, `keep_jobs`).
         """
@@ -35,6 +35,8 @@ class Working(Base):
             self._queued(partial(self._measuring.queue, self._clock()))
         for vault in checking.waiting(self._store, at):
             self._queued(partial(checking.launch, self._store, vault, at))
+        for policy in drilling.waiting(self._store, at):
+            self._queued(partial(drilling.launch, self._store, policy, at, self._roles_path))
         if not doubt:
             self._upkeep(at)
         self._expiring.step(self._clock())
@@ -102,7 +104,7 @@ class Working(Base):
                 left = self._store.jobs.left(left)
                 return self._doable(left)
 
-            self._look_for_room()
+            self._look_for_room(left)
             self._engine.work(still, timeout=timeout)
             self._kit_is_fresh(told)
             return self._found(wanted)
@@ -118,8 +120,8 @@ class Working(Base):
         """The lines that a job said."""
         return self._store.jobs.output_of(given.key(job, Job))
 
-    def _look_for_room(self) -> None:
-        pausing.look_now(self._store, self._clock())
+    def _look_for_room(self, jobs: Iterable[int] | None = None) -> None:
+        pausing.look_now(self._store, self._clock(), jobs)
 
     def _stuck(self) -> set[int]:
         """What waits for room, and what waits for that."""

@@ -8,11 +8,13 @@ from . import (
     catalog,
     check,
     compact,
+    drill,
     measure,
     prepare_client,
     prepare_hypervisor,
     prepare_repository,
     prune,
+    recovery,
     restore,
 )
 from .work import Assignment, Kind, Refused, Role, Settlement, Work
@@ -27,7 +29,11 @@ KINDS: Mapping[JobKind, Kind] = {
     JobKind.COMPACT: compact,
     JobKind.CHECK: check,
     JobKind.RESTORE: restore,
+    JobKind.DRILL: drill,
     JobKind.MEASURE: measure,
 }
 
-__all__ = ["KINDS", "Assignment", "Kind", "Refused", "Role", "Settlement", "Work"]
+#: Those whose work is looked for in the vault where the host knows nothing of it any more.
+LOOKED_FOR = frozenset({JobKind.BACKUP})
+
+__all__ = ["KINDS", "LOOKED_FOR", "Assignment", "Kind", "Refused", "Role", "Settlement", "Work", "recovery"]

@@ -83,9 +83,10 @@ def assign(work: Work) -> Assignment:
     assert vault is not None
     assert policy is not None
     assert work.role is not None
-    refuse_suspect(vault)
     host = worker(work)
-    refuse_unready(work, host)
+    if not work.recover:
+        refuse_suspect(vault)
+        refuse_unready(work, host)
     role, variables, hidden = work.role(policy.type, job.extra_vars)
     hooks = {name: Secret(text) for name, text in (("prehook", policy.prehook), ("posthook", policy.posthook)) if text}
     secrets = dict(hidden) | become_secrets(host) | passphrases(vault) | hooks

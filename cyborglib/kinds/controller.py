@@ -19,7 +19,8 @@ from .rekeying import passphrases
 from .work import Work
 
 #: What a listing may take: bytes of address space, seconds of CPU. 250 000 archives took 900 MB and 10 s, which is
-#: more than is taken in; the time that passes is bounded by the job's timeout.
+#: more than is taken in; what is in an archive of 1 000 000 files 75 MB and 20 s. The time that passes is bounded by
+#: the job's timeout.
 LIMITS = {"borg_memory_limit": 1024**3, "borg_cpu_limit": 600}
 
 

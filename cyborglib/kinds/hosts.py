@@ -102,13 +102,20 @@ def key_name(client: Client, vault: Vault) -> str:
     return f"vault-{vault.id}" if vault.client == client.id else f"vault-{vault.id}-client-{client.id}"
 
 
+def _lock_wait(repository: Repository, vault: Vault, settings: Settings) -> int:
+    """Seconds that Borg waits for a lock. On a host without a wrapper of ours nobody ever breaks one: so as long as it
+    takes until that host has noticed that a client is gone, whose lock it then gives back."""
+    beyond_keepalive = 330 if not vault.where.local and not repository.managed else 0
+    return max(settings.lock_wait, beyond_keepalive)
+
+
 def borg_variables(job: Job, repository: Repository, vault: Vault, settings: Settings) -> dict[str, Any]:
     """What every call of Borg needs to know of a vault."""
     host_key, _fingerprint = split_host_key(repository.host_key)
     found: dict[str, Any] = {
         "borg_repository": str(vault.where),
         "borg_repository_id": vault.borg_id,
-        "borg_lock_wait": settings.lock_wait,
+        "borg_lock_wait": _lock_wait(repository, vault, settings),
         "borg_connect_timeout": settings.connect_timeout,
         "borg_known_hosts": f"* {host_key}" if host_key and not vault.where.local else "",
         # Which host's key that is: where none is pinned yet, the executor finds it and fills it in.

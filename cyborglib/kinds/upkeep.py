@@ -22,6 +22,7 @@ from ..model import Archive, Baseline, Job, JobStatus
 from ..model.repository import STORAGE_ACCOUNT
 from ..secret import Secret
 from . import catalog
+from .backup import SEPARATOR
 from .controller import controller_access
 from .foreign import entries
 from .hosts import become_secrets, borg_variables, client_host, controller_host, repository_host, unpinned
@@ -96,6 +97,8 @@ def assignment(work: Work, going: Iterable[Archive] = (), *, compact: bool = Fal
         "upkeep_since": _since(vault.baseline) if counted else {},
         "upkeep_windows": windows(work.writers, work.now) if counted else [],
         "upkeep_archives": {archive.name: archive.borg_id for archive in deleted},
+        # Of those that this client's backups by this policy left when they were killed.
+        "upkeep_leftovers": f"{job.policy_name}{SEPARATOR}{job.client_name}{SEPARATOR}" if job.policy_name else "",
         "upkeep_known": {archive.name: archive.borg_id for archive in work.recorded if _is_there(archive)},
         # Decided before, whatever became of that, or given up as lost by a person: it may be there or not.
         "upkeep_decided": {

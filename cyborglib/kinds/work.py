@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
-from ..errors import CyborgError, ErrorCode, JobError
+from ..errors import CyborgError, ErrorCode, JobError, NotFound
 from ..events import Event
 from ..executor import ArchiveMade, HostRun, Outcome
-from ..model import Archive, Client, Job, Policy, Repository, Settings, Vault
+from ..model import Archive, Client, Entry, Job, Policy, Proof, Repository, Settings, Vault
 from ..planning import accessible
 from ..secret import Secret
 
@@ -20,13 +20,23 @@ def _no_jobs(_ids: Collection[int]) -> Sequence[Job]:
     return ()
 
 
+def _no_catalogue(_archive: int, _path: str) -> Entry | None:
+    raise NotFound("there is no catalogue")
+
+
 class Role(Protocol):
     """Gives a policy type's role, its variables, and those of them that are secrets."""
 
     def __call__(
-        self, type: str, variables: Mapping[str, Any], policy_vars: Mapping[str, Any] | None = None, /
+        self,
+        type: str,
+        variables: Mapping[str, Any],
+        policy_vars: Mapping[str, Any] | None = None,
+        /,
+        *,
+        drill: bool = False,
     ) -> tuple[str, Mapping[str, Any], Mapping[str, Secret]]:
-        """Of a policy's `extra_vars`; or, with those as `policy_vars`, of the options of a restore."""
+        """Of a policy's `extra_vars`; or, with those as `policy_vars`, of the options of a restore; or of a drill."""
         ...
 
 
@@ -63,6 +73,9 @@ class Work:
     others: tuple[str, ...] = ()
     #: Gives those jobs of some ids that there are, as they stand.
     jobs: Callable[[Collection[int]], Sequence[Job]] = _no_jobs
+    #: What the catalogue has at a path of an archive; None if nothing lies there. Raises `NotFound` for an archive that
+    #: it does not have.
+    cataloged: Callable[[int, str], Entry | None] = _no_catalogue
     #: Those of them whose contents are not in the catalogue, or are to be read anew: in this order.
     uncataloged: tuple[Archive, ...] = ()
     #: Where the controller keeps Borg's caches, a folder for each vault.
@@ -71,6 +84,8 @@ class Work:
     role: Role | None = None
     #: The client it is worked on, where that is the hypervisor of a virtual machine.
     hypervisor: Client | None = None
+    #: An engine that is gone may have begun it: it is only asked for, so nothing is refused any more.
+    recover: bool = False
 
 
 class Refused(CyborgError):
@@ -170,6 +185,9 @@ class Settlement:
     doubtful: Mapping[str, str] = field(factory=dict)
     #: Archives of others that it now saw for the first time.
     foreign: tuple[Archive, ...] = ()
+    #: What was proved of the archive that a drill restored; or why it is doubtful, "" if it is not any more.
+    proof: Proof | None = None
+    doubt: str | None = None
     #: What to tell besides the job's own end.
     events: tuple[Event, ...] = ()
 

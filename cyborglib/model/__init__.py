@@ -5,8 +5,9 @@ from .baseline import Baseline
 from .client import Client
 from .clientvars import ClientVariables
 from .contents import Change, Entry, Item, Version
+from .drill import Drill, Proof
 from .hostvars import HOST_VARIABLES
-from .job import ACTIVE, FINISHED, Job, JobKind, JobStatus, Progress, Stats
+from .job import ACTIVE, FINISHED, STEPS, Job, JobKind, JobStatus, Progress, Stats
 from .location import Location
 from .pause import FULL, Pause
 from .policy import Policy, Retention
@@ -20,11 +21,13 @@ __all__ = [
     "FINISHED",
     "FULL",
     "HOST_VARIABLES",
+    "STEPS",
     "Archive",
     "Baseline",
     "Change",
     "Client",
     "ClientVariables",
+    "Drill",
     "Entry",
     "Item",
     "Job",
@@ -34,6 +37,7 @@ __all__ = [
     "Pause",
     "Policy",
     "Progress",
+    "Proof",
     "Repository",
     "Retention",
     "Schedule",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from datetime import datetime
 
 from attrs import field, frozen
@@ -49,6 +50,15 @@ class JobStatus(enum.StrEnum):
 FINISHED = frozenset({JobStatus.SUCCESSFUL, JobStatus.FAILED, JobStatus.CANCELED, JobStatus.SKIPPED})
 #: A job in one of these holds its vault and client.
 ACTIVE = frozenset({JobStatus.STARTING, JobStatus.RUNNING})
+#: From where to where a job may go. The store lets it go no other way, and a test kills an engine at each of them.
+STEPS: Mapping[JobStatus, frozenset[JobStatus]] = {
+    JobStatus.WAITING: frozenset({JobStatus.PENDING, JobStatus.CANCELED, JobStatus.SKIPPED}),
+    JobStatus.PENDING: frozenset({JobStatus.STARTING, JobStatus.CANCELED}),
+    # Back to pending: given back, or tried again. An end without a start: told by an executor that never said more.
+    JobStatus.STARTING: frozenset({JobStatus.PENDING, JobStatus.RUNNING}) | FINISHED,
+    JobStatus.RUNNING: (frozenset({JobStatus.PENDING}) | FINISHED) - {JobStatus.SKIPPED},
+    **dict.fromkeys(FINISHED, frozenset()),
+}
 
 
 def _kind(value: JobKind | str) -> JobKind:
@@ -111,6 +121,8 @@ class Job:
     archive: int | None = None
     after: tuple[int, ...] = field(default=(), converter=as_ids)
     launched_by: str = "call"
+    #: The job that this one does once more, which says how it went then.
+    relaunch_of: int | None = None
     due: datetime | None = field(default=None, converter=as_utc)
     attempt: int = 0
     attempts: int = 1

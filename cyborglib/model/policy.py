@@ -13,6 +13,7 @@ from attrs import field, frozen
 from ..errors import Invalid
 from .client import Client
 from .clientvars import ClientVariables, as_client_variables
+from .drill import Drill, as_drill
 from .fields import EXECUTES, SEALED, as_id, as_ids, as_utc, name_of, observed, shown, truth, whole_number
 from .repository import Repository
 from .schedule import Schedule
@@ -124,6 +125,10 @@ class Policy:
     compression: str = field(default="zstd,3", kw_only=True)
     timeout: int = field(default=24 * 3600, kw_only=True, validator=whole_number("timeout", least=1, most=_LONGEST))
     retries: int = field(default=2, kw_only=True, validator=whole_number("retries", most=20))
+    #: How it is proved that what this makes can be restored. Sealed, as a password may be in its options.
+    drill: Drill = field(
+        factory=Drill, kw_only=True, converter=as_drill, metadata={SEALED: True, EXECUTES: True}
+    )
     enabled: bool = field(default=True, kw_only=True, validator=truth("enabled"))
 
     id: int | None = observed()
@@ -132,6 +137,9 @@ class Policy:
     counted_from: datetime | None = observed(converter=as_utc)
     #: When it comes next by its schedule; None without one.
     next_run: datetime | None = observed(converter=as_utc)
+    #: Since when the turns of its drills were not answered yet, and when to look at them again.
+    drills_from: datetime | None = observed(converter=as_utc)
+    next_drill: datetime | None = observed(converter=as_utc)
 
     @repository.validator
     def _check_repository(self, _attribute: Any, value: object) -> None:

@@ -153,8 +153,11 @@ class Contents(ContentsReader):
     def sweep(self, number: int | None = None) -> None:
         """Remove what forgotten archives alone held, of one series or of all, in short transactions.
 
-        It costs by what goes. Where an archive is just taken in, its neighbours stay until that has ended.
+        It costs by what goes. Where an archive is just taken in, its neighbours stay until that has ended. What a job
+        that is dead left of one is removed first.
         """
+        if number is None:
+            self._clear_dead()
         gone = select(contents.c.series, contents.c.archive).where(contents.c.gone)
         if number is not None:
             gone = gone.where(contents.c.series == number)
@@ -162,6 +165,19 @@ class Contents(ContentsReader):
             found = connection.execute(gone.order_by(contents.c.series, contents.c.archive)).all()
         for of, archive in found:
             self._swept(of, archive)
+
+    def _clear_dead(self) -> None:
+        with self._database.reading() as connection:
+            rows = connection.execute(select(series).where(series.c.archive.is_not(None))).all()
+            dead = [
+                row
+                for row in rows
+                if (row.job and not job_at_work(connection, row.job, row.fence)) or (not row.job and row.old)
+            ]
+            places = [self._left(connection, row.id) for row in dead]
+        for place in places:
+            if place is not None:
+                clear(self._database, place)
 
     def _swept(self, number: int, archive: int) -> None:
         while True:

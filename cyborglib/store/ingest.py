@@ -14,6 +14,7 @@ from ..model.contents import ENTRY_TYPES, Item
 from . import bulk, names, schema
 from .contents_schema import contents, owners, paths, series, versions
 from .database import Database
+from .reading import pages
 from .spans import BEGIN, OPEN, Span, State, put
 
 #: Rows that are looked at, and written, in one transaction: a tenth of a second, so that others come in between.
@@ -84,6 +85,12 @@ class _Found:
     there: list[Span]
     spans: list[Span]
 
+    def __getitem__(self, place: int) -> int:
+        """As of a row: its path, or where its first span begins."""
+        if place == 0:
+            return self.path
+        return self.there[0].first if self.there else -1
+
 
 @define
 class Ingest:
@@ -100,7 +107,7 @@ class Ingest:
     left_out: int = 0
     _seen: Marks = field(factory=Marks)
     _folders: dict[str, int] = field(factory=lambda: {"": 0})
-    _owners: dict[tuple[int, int, str, str], int] = field(factory=dict)
+    _owners: dict[tuple[Any, ...], int] = field(factory=dict)
 
     def take(self, items: Sequence[Item]) -> None:
         """Take some entries in. Raises `Overtaken` if this archive is not (any more) ours to take in."""
@@ -124,18 +131,16 @@ class Ingest:
                 batch.look_up(wave)
                 for parent, there in wave.items():
                     for name, path, item, always in there:
-                        found = batch.found(parent, name)
-                        if always or found.path not in seen:
-                            batch.hold(found, item, found.path in seen)
-                            seen.add(found.path)
-                        if path in waiting or item.type == "d":
-                            folders[path] = found.path
+                        number = batch.hold(parent, name, item, seen, always=always)
+                        if item.type == "d" or path in waiting:
+                            folders[path] = number
             batch.write()
 
     def _by_folder(self, items: Sequence[Item]) -> dict[str, list[tuple[str, str, Item, bool]]]:
         """Folder -> (name, path, entry, whether it holds in any case) of what is in it, and of the folders above."""
         waiting: dict[str, list[tuple[str, str, Item, bool]]] = defaultdict(list)
         known: set[str] = set()
+        left_out = self.left_out
         for item in items:
             path = item.path
             if item.type not in ENTRY_TYPES or not 0 <= item.size < _NUMBER or names.refused(path):
@@ -144,7 +149,7 @@ class Ingest:
             folder, _, name = path.rpartition("/")
             waiting[folder].append((name if name.isascii() else names.kept(name), path, item, True))
             known.add(path)
-            self.entries += 1
+        self.entries += len(items) - (self.left_out - left_out)
         for folder in list(waiting):
             at = folder
             while at not in known and at not in self._folders:
@@ -161,31 +166,31 @@ class Ingest:
         """
         place, last, path = self.place, -1, -1
         table = versions.c
-        query = (
-            select(versions)
-            .where(table.series == place.series, table.last_archive >= place.archive)
-            .where(table.first_archive <= place.archive)
-            .order_by(table.last_archive, table.path, table.first_archive)
-            .limit(4 * SOME)
-        )
+        here = (
+            table.series == place.series, table.last_archive >= place.archive, table.first_archive <= place.archive,
+        )  # fmt: skip
+        # No more than what the index has: most of these are as they were.
+        query = select(table.path, table.last_archive).where(*here).order_by(table.last_archive, table.path)
+        query = query.limit(4 * SOME)
         while True:
             further = tuple_(table.last_archive, table.path) > tuple_(last, path)
             with self._database.reading() as connection:
                 rows = connection.execute(query.where(further)).all()
-            gone = [row for row in rows if row.path not in self._seen]
-            for start in range(0, len(gone), SOME):
+            gone = [row.path for row in rows if row.path not in self._seen]
+            for page in pages(gone):
                 with self._database.transaction() as connection:
                     self._mine(connection)
-                    some = [(row.path, [_span(row)]) for row in gone[start : start + SOME]]
+                    ended = connection.execute(select(versions).where(*here, table.path.in_(page))).all()
+                    some = [(row.path, [_span(row)]) for row in ended]
                     _write(connection, place, ((path, spans, place.put(spans, None)) for path, spans in some))
             if len(rows) < 4 * SOME:
                 break
             last, path = rows[-1].last_archive, rows[-1].path
         with self._database.transaction() as connection:
             self._mine(connection)
-            here = contents.c
-            mine = (here.archive == place.archive, here.series == place.series)
-            connection.execute(update(contents).where(here.archive == place.archive).values(gone=True))
+            known = contents.c
+            mine = (known.archive == place.archive, known.series == place.series)
+            connection.execute(update(contents).where(known.archive == place.archive).values(gone=True))
             connection.execute(delete(contents).where(*mine))
             connection.execute(
                 insert(contents).values(series=place.series, archive=place.archive, entries=self.entries, gone=False)
@@ -213,9 +218,10 @@ class Ingest:
 class _Batch:
     """Some entries, looked up and written together in one transaction."""
 
-    def __init__(self, connection: Connection, place: Place, known: dict[tuple[int, int, str, str], int]) -> None:
+    def __init__(self, connection: Connection, place: Place, known: dict[tuple[Any, ...], int]) -> None:
         self._connection, self._place, self._owners = connection, place, known
-        self._found: dict[tuple[int, str], _Found] = {}
+        #: Folder and name -> what is there: of most a row as the database gives it, as objects for a million are dear.
+        self._found: dict[tuple[int, str], Any] = {}
         self._changed: list[_Found] = []
         self._paths: list[tuple[Any, ...]] = []
         self._new: list[tuple[Any, ...]] = []
@@ -225,57 +231,64 @@ class _Batch:
         self._alone = (first, last)
 
     def look_up(self, wave: dict[int, list[tuple[str, str, Item, bool]]]) -> None:
+        """What the database has of some names, by their folders."""
         wanted = {parent: [name for name, *_ in there] for parent, there in wave.items()}
         place, found = self._place, self._found
-        for path, parent, name, first, last, *state in bulk.looked_up(
-            self._connection, wanted, place.series, place.low, place.high
-        ):
-            one = found.get((parent, name))
-            if one is None:
-                one = found[parent, name] = _Found(path, [], [])
-            # The same name may be asked for twice, and then each of its spans comes twice.
-            if first is not None and (not one.there or all(first != span.first for span in one.there)):
-                one.there.append(Span(first, last, tuple(state)))
-                one.spans = one.there
+        for row in bulk.looked_up(self._connection, wanted, place.series, place.low, place.high):
+            key = (row[1], row[2])
+            known = found.get(key)
+            if known is None:
+                found[key] = tuple(row)
+            # A name that is asked for twice comes twice.
+            elif known[3] != row[3]:
+                one = found[key] = self._opened(known) if isinstance(known, tuple) else known
+                if all(span.first != row[3] for span in one.there):
+                    one.there.append(Span(row[3], row[4], tuple(row[5:])))
 
-    def found(self, parent: int, name: str) -> _Found:
-        one = self._found.get((parent, name))
-        if one is None:
-            fold = names.folded(name)
-            self._paths.append((self._next, parent, name, None if fold == name else fold))
-            one = self._found[parent, name] = _Found(self._next, [], [])
+    def hold(self, parent: int, name: str, item: Item, seen: Marks, *, always: bool) -> int:
+        """The archive holds an entry at a path, whose id this gives; unless it was told already, and not `always`."""
+        key = (parent, name)
+        known = self._found.get(key)
+        if known is None:
+            path, again = self._next, False
             self._next += 1
-        return one
+            fold = names.folded(name)
+            self._paths.append((path, parent, name, None if fold == name else fold))
+        else:
+            path = int(known[0])
+            again = path in seen
+            if again and not always:
+                return path
+        seen.add(path)
+        state, place = self._state(item), self._place
+        if known is None or (known[3] is None and not again):
+            first, last = self._alone
+            self._found[key] = (path, parent, name, first, last, *state)
+            self._new.append((path, place.series, first, last, *state))
+            return path
+        if isinstance(known, tuple):
+            # What most entries are: as they were in the archive before, and in the one after.
+            if not again and known[5:] == state and known[3] <= place.low and known[4] >= place.high:
+                return path
+            known = self._found[key] = self._opened(known)
+        if known.spans is known.there:
+            self._changed.append(known)
+        known.spans = place.put(known.spans, state)
+        return path
 
-    def hold(self, one: _Found, item: Item, again: bool) -> None:
-        """The archive holds a path as an entry says."""
-        state = (
-            item.type, item.size, item.mtime, item.mode, self._owner(item),
-            None if not item.target else names.kept(item.target),
-        )  # fmt: skip
-        place, spans = self._place, one.spans
-        if not again:
-            if not spans:
-                one.spans = one.there = [Span(*self._alone, state)]
-                self._new.append((one.path, place.series, *self._alone, *state))
-                return
-            # What most entries are: as they were in the archive before, and the one after.
-            if len(spans) == 1 and spans[0].state == state:
-                first, last, _ = spans[0]
-                if first <= place.low and last >= place.high:
-                    return
-        if one.spans is one.there:
-            self._changed.append(one)
-        one.spans = place.put(spans, state)
+    @staticmethod
+    def _opened(row: tuple[Any, ...]) -> _Found:
+        there = [] if row[3] is None else [Span(row[3], row[4], tuple(row[5:]))]
+        return _Found(row[0], there, there)
 
-    def _owner(self, item: Item) -> int:
-        key = (
-            item.uid if item.uid is not None else -1, item.gid if item.gid is not None else -1, item.user, item.group,
-        )  # fmt: skip
-        number = self._owners.get(key)
-        if number is None:
-            number = self._owners[key] = self._owner_of(*key)
-        return number
+    def _state(self, item: Item) -> State:
+        owner = self._owners.get(item[5:9])
+        if owner is None:
+            owner = self._owners[item[5:9]] = self._owner_of(
+                -1 if item.uid is None else item.uid, -1 if item.gid is None else item.gid, item.user, item.group
+            )
+        target = names.kept(item.target) if item.target else None
+        return item.type, item.size, item.mtime, item.mode, owner, target
 
     def _owner_of(self, uid: int, gid: int, user: str, group: str) -> int:
         values = {"uid": uid, "gid": gid, "user": names.kept(user), "group": names.kept(group)}

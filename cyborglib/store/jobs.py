@@ -61,6 +61,15 @@ class JobShelf(ReadShelf[Job]):
             ids, new = queueing.queue(connection, planned, now, sealer, self.get)
             return Queued(self._of(connection, ids), new)
 
+    def relaunched(self, queued: Queued, old: Job) -> Queued:
+        """Note of the new jobs of its kind that they do an ended job once more. In the transaction that queued them."""
+        new = [job.id for job in queued.new if job.kind is old.kind and job.id is not None]
+        with self._database.transaction() as connection:
+            mine = update(schema.jobs).where(schema.jobs.c.id.in_(new))
+            connection.execute(mine.values(relaunch_of=old.id))
+            ids = [job.id for job in queued if job.id is not None]
+            return Queued(self._of(connection, ids), [job.id for job in queued.new if job.id is not None])
+
     def again(self, job: Job) -> NewJob:
         """What an ended job did, planned once more. A backup's keys are as its kind and ids say."""
         if not job.finished:
@@ -213,6 +222,11 @@ class JobShelf(ReadShelf[Job]):
         with self._database.transaction() as connection:
             return self._of(connection, transitions.cancel(connection, id, self._database.clock()))
 
+    def postpone(self, id: int, fence: int, seconds: float, reason: str) -> None:
+        """The job stays at work with all it holds, and is nobody's for `seconds`; then any engine may adopt it."""
+        with self._database.transaction() as connection:
+            transitions.postpone(connection, id, fence, seconds, reason)
+
     # Watching
 
     def unfinished(self, only: Iterable[int] | None = None) -> int:
@@ -244,6 +258,15 @@ class JobShelf(ReadShelf[Job]):
     def with_followers(self, ids: Iterable[int]) -> set[int]:
         """Some jobs, and all that wait for them."""
         return self._spread(ids, schema.job_after.c.needs, schema.job_after.c.job)
+
+    def keys_of(self, ids: Iterable[int]) -> set[str]:
+        """The keys that some unfinished jobs hold, or will."""
+        table = schema.job_keys.c
+        with self._database.reading() as connection:
+            found = (
+                connection.scalars(select(table.key).where(table.job.in_(page))).all() for page in pages(sorted(ids))
+            )
+            return {key for some in found for key in some}
 
     def canceled(self, ids: Iterable[int]) -> set[int]:
         """Those of some jobs at work that somebody asked to cancel."""

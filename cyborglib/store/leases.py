@@ -52,5 +52,5 @@ def adopt(connection: Connection, job: int, owner: str, seconds: int) -> bool:
     """Take over a job whose lease is over; False if that is not so."""
     table = schema.jobs
     lost = update(table).where(table.c.id == job, _ACTIVE, OVER)
-    done = connection.execute(lost.values(owner=owner, fence=table.c.fence + 1, lease_until=until(seconds)))
+    done = connection.execute(lost.values(owner=owner, fence=table.c.fence + 1, lease_until=until(seconds), reason=""))
     return bool(done.rowcount)

@@ -9,7 +9,7 @@ import attrs
 from sqlalchemy import RowMapping, Table
 
 from ..errors import StoreError
-from ..model import Archive, Client, Job, Policy, Repository, Schedule, Settings, Vault
+from ..model import Archive, Client, Job, Policy, Proof, Repository, Schedule, Settings, Vault
 from ..sealing import Sealer
 from . import schema
 from .types import Sealed, Unreadable
@@ -84,5 +84,6 @@ POLICIES = Mapped(Policy, schema.policies, linked=("clients",))
 VAULTS = Mapped(Vault, schema.vaults)
 JOBS = Mapped(Job, schema.jobs, linked=("after", "archives"))
 ARCHIVES = Mapped(Archive, schema.archives)
+PROOFS = Mapped(Proof, schema.proofs)
 SETTINGS = Mapped(Settings, schema.settings)
-ALL: tuple[Mapped[Any], ...] = (CLIENTS, REPOSITORIES, SCHEDULES, POLICIES, VAULTS, JOBS, ARCHIVES, SETTINGS)
+ALL: tuple[Mapped[Any], ...] = (CLIENTS, REPOSITORIES, SCHEDULES, POLICIES, VAULTS, JOBS, ARCHIVES, PROOFS, SETTINGS)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Boolean, CheckConstraint, Column, Float, ForeignKey, Index, MetaData, String, Table, func, text
 
 from ..errors import JobError
-from ..model import Baseline, ClientVariables, JobKind, JobStatus, Progress, Retention, Stats, Variables
+from ..model import Baseline, ClientVariables, Drill, JobKind, JobStatus, Progress, Retention, Stats, Variables
 from ..secret import Secret
 from .types import Choice, Json, Plain, Said, Sealed, UTCDateTime, Value, Whole, to_json
 
@@ -68,6 +68,18 @@ def _load_json(text_: str) -> Any:
 
 def _load_client_variables(text_: str) -> ClientVariables:
     return ClientVariables.of_plain(_load_json(text_))
+
+
+def _seal_drill(value: Drill) -> str | None:
+    import attrs
+
+    if value == Drill():
+        return None
+    return to_json({**attrs.asdict(value, recurse=False), "options": value.options.plain()})
+
+
+def _load_drill(text_: str) -> Drill:
+    return Drill(**_load_json(text_))
 
 
 def _texts() -> Json:
@@ -186,6 +198,9 @@ policies = _table(
     _must("enabled", Boolean),
     Column("counted_from", UTCDateTime),
     Column("next_run", UTCDateTime),
+    Column("drill", Sealed(_seal_drill, _load_drill)),
+    Column("drills_from", UTCDateTime),
+    Column("next_drill", UTCDateTime),
 )
 
 policy_clients = Table(
@@ -242,6 +257,7 @@ jobs = _table(
     Column("vault", Whole),
     Column("archive", Whole),
     _must("launched_by", Said),
+    Column("relaunch_of", Whole),
     Column("due", UTCDateTime),
     _must("attempt", Whole),
     _must("attempts", Whole),
@@ -320,6 +336,23 @@ archives = _table(
     _must("compressed_bytes", Whole),
     _must("deduplicated_bytes", Whole),
     _must("roots", _texts()),
+)
+
+proofs = _table(
+    "proofs",
+    _id(),
+    _must("archive", Whole, _to("archives")),
+    _must("how", Plain),
+    Column("proved_at", UTCDateTime),
+    # The job may have gone, as jobs do; what was proved stays.
+    Column("policy", Whole),
+    Column("client", Whole),
+    Column("job", Whole),
+    _must("files", Whole),
+    _must("bytes", Whole),
+    _must("seconds", Float),
+    _must("tables", Whole),
+    _must("rows", Whole),
 )
 
 output = Table(
@@ -415,6 +448,8 @@ _index("ix_cyborg_clients_hypervisor", clients.c.hypervisor)
 _index("ix_cyborg_policies_repository", policies.c.repository)
 _index("ix_cyborg_policies_schedule", policies.c.schedule)
 _index("ix_cyborg_policies_next_run", policies.c.next_run)
+_index("ix_cyborg_policies_next_drill", policies.c.next_drill)
+_index("ix_cyborg_proofs_archive", proofs.c.archive)
 _index("ix_cyborg_policy_clients_client", policy_clients.c.client)
 _own, _shared = "client IS NOT NULL", "client IS NULL"
 _index("uq_cyborg_vaults_repository_client", vaults.c.repository, vaults.c.client, unique=True, where=_own)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from attrs import evolve
@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from ..errors import Invalid
-from ..model import Archive, Client, Policy, Repository, Schedule, Vault
+from ..model import Archive, Client, Policy, Proof, Repository, Schedule, Vault
 from ..secret import Secret
 from . import schema
 from .mapped import fields_of
@@ -172,7 +172,18 @@ class PolicyShelf(Shelf[Policy]):
         with self._database.reading() as connection:
             return self._select(connection, self._table.c.counted_from > then)
 
+    def undrilled(self, now: datetime, ahead: datetime) -> list[Policy]:
+        """Enabled ones that it is time to look at whether a client is to have its drill; also those that a clock which
+        was wrong has put off beyond `ahead`."""
+        table = self._table.c
+        waiting = or_(table.next_drill <= now, table.next_drill > ahead, table.next_drill.is_(None))
+        with self._database.reading() as connection:
+            return self._select(connection, table.enabled, waiting)
+
     def _prepared(self, connection: Connection, value: Policy, old: Policy | None) -> Policy:
+        # A turn that comes until then is seen at that look.
+        now = self._database.clock()
+        value = evolve(value, drills_from=old.drills_from if old else now, next_drill=now + timedelta(days=1))
         # Before it is checked: the check computes from it when the policy comes next.
         if old is None or _changed(value, old, "schedule", "enabled"):
             value = evolve(value, counted_from=self._database.clock(), next_run=None)
@@ -181,7 +192,7 @@ class PolicyShelf(Shelf[Policy]):
         return super()._prepared(connection, value, old)
 
     def _replaced(self, value: Policy, old: Policy) -> tuple[str, ...]:
-        return (*super()._replaced(value, old), "counted_from", "next_run")
+        return (*super()._replaced(value, old), "counted_from", "next_run", "drills_from", "next_drill")
 
     def _completed(self, connection: Connection, rows: Sequence[RowMapping]) -> list[dict[str, Any]]:
         members = schema.policy_clients.c
@@ -318,6 +329,13 @@ class ArchiveShelf(Shelf[Archive]):
             if rows:
                 connection.execute(insert(self._table), rows)
         return new
+
+
+
+class ProofShelf(Shelf[Proof]):
+    """What was proved of archives. Hosts see it as a `ReadShelf`: drills alone add to it."""
+
+    naming, thing, things = "", "proof", "proofs"
 
 
 def _changed(value: Any, old: Any, *names: str) -> bool:

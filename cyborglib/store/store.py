@@ -21,11 +21,11 @@ from .database import Database
 from .expiry import Expiry
 from .invitations import Invitations
 from .jobs import JobShelf
-from .mapped import ARCHIVES, CLIENTS, POLICIES, REPOSITORIES, SCHEDULES, SETTINGS, VAULTS, fields_of
+from .mapped import ARCHIVES, CLIENTS, POLICIES, PROOFS, REPOSITORIES, SCHEDULES, SETTINGS, VAULTS, fields_of
 from .opening import CHECK, KEY_ID, open_engine, prepare
 from .pauses import Pauses
 from .rotation import refuse_others, reseal
-from .shelves import ArchiveShelf, ClientShelf, PolicyShelf, RepositoryShelf, ScheduleShelf, VaultShelf
+from .shelves import ArchiveShelf, ClientShelf, PolicyShelf, ProofShelf, RepositoryShelf, ScheduleShelf, VaultShelf
 from .types import database_ms
 
 
@@ -70,6 +70,7 @@ class Store:
         self.policies.check = check_policy
         self.vaults = VaultShelf(self._database, VAULTS)
         self.archives = ArchiveShelf(self._database, ARCHIVES)
+        self.proofs = ProofShelf(self._database, PROOFS)
         self.jobs = JobShelf(self._database)
         self.invitations = Invitations(self._database)
         self.pauses = Pauses(self._database)

@@ -6,28 +6,47 @@ the job, changes nothing and raises `InvalidTransition`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, case, delete, insert, select, text, update
 
 from ..errors import AlreadyExists, ErrorCode, InvalidTransition, JobError, NotFound
-from ..model import Archive, JobStatus, Stats
-from . import schema
+from ..model import ACTIVE, STEPS, Archive, JobStatus, Stats
+from . import leases, schema
 from .mapped import ARCHIVES, fields_of
 from .reading import pages
 from .schema import READY
 from .titles import title, why_not
 
 _ACTIVE = text(schema.ACTIVE)
-_WAITING = text("status IN ('waiting', 'pending')")
+
+
+def _from(to: JobStatus, among: Collection[JobStatus]) -> Any:
+    """The condition that a job is where it may go on from to there, and is one of these."""
+    allowed = ", ".join(repr(str(status)) for status in JobStatus if status in among and to in STEPS[status])
+    return text(f"status IN ({allowed})")
+
+
+#: A job at work goes to these, and one that is not to that.
+_RUNNING, _AGAIN, _SUCCESSFUL, _FAILED, _CANCELED, _SKIPPED = (
+    _from(to, ACTIVE)
+    for to in (
+        JobStatus.RUNNING,
+        JobStatus.PENDING,
+        JobStatus.SUCCESSFUL,
+        JobStatus.FAILED,
+        JobStatus.CANCELED,
+        JobStatus.SKIPPED,
+    )
+)
+_NOT_BEGUN = _from(JobStatus.CANCELED, set(JobStatus) - ACTIVE)
 
 
 def start(connection: Connection, id: int, fence: int, now: datetime) -> None:
     """starting → running."""
-    starting = text("status = 'starting'")
-    _step(connection, id, starting, {"status": JobStatus.RUNNING, "started_at": now}, "started", fence)
+    _step(connection, id, _RUNNING, {"status": JobStatus.RUNNING, "started_at": now}, "started", fence)
 
 
 def succeed(
@@ -42,7 +61,7 @@ def succeed(
 ) -> list[int]:
     """starting or running → successful, with its archives; gives what changed: the job and what it woke."""
     values = {"status": JobStatus.SUCCESSFUL, "stats": stats, "warnings": tuple(warnings), "error": None, "reason": ""}
-    _step(connection, id, _ACTIVE, {**values, **_ended(now)}, "successful", fence)
+    _step(connection, id, _SUCCESSFUL, {**values, **_ended(now)}, "successful", fence)
     for archive in archives:
         _record(connection, archive, id)
     return [id, *_settle(connection, id, now)]
@@ -76,9 +95,9 @@ def fail(
 
     Or, to be tried again, → pending; or canceled, if that was asked meanwhile.
     """
-    values: dict[str, Any] = {"error": error, "warnings": tuple(warnings), "stats": stats}
+    values: dict[str, Any] = {"error": error, "warnings": tuple(warnings), "stats": stats, "reason": ""}
     if retry_at is None:
-        _step(connection, id, _ACTIVE, {"status": JobStatus.FAILED, **values, **_ended(now)}, "failed", fence)
+        _step(connection, id, _FAILED, {"status": JobStatus.FAILED, **values, **_ended(now)}, "failed", fence)
         for archive in archives:
             _record(connection, archive, id)
         return [id, *_settle(connection, id, now)]
@@ -90,12 +109,18 @@ def fail(
         "lease_until": None,
         "reason": "",
     }
-    if _try_step(connection, id, text(f"{schema.ACTIVE} AND NOT cancel_requested"), {**values, **again}, fence):
+    if _try_step(connection, id, _AGAIN & ~schema.jobs.c.cancel_requested, {**values, **again}, fence):
         connection.execute(delete(schema.holds).where(schema.holds.c.job == id))
         for archive in archives:
             _record(connection, archive, id)
         return [id]
     return canceled(connection, id, fence, now, archives)
+
+
+def postpone(connection: Connection, id: int, fence: int, seconds: float, reason: str) -> None:
+    """starting or running, and nobody's for some seconds: then whoever comes first takes it over."""
+    values = {"owner": None, "lease_until": leases.until(int(seconds)), "reason": reason}
+    _step(connection, id, _ACTIVE, values, "asked for later", fence)
 
 
 def give_back(connection: Connection, id: int, fence: int) -> list[int]:
@@ -115,7 +140,7 @@ def put_back(connection: Connection, id: int, fence: int, now: datetime) -> list
     """
     values = {"status": JobStatus.PENDING, "owner": None, "lease_until": None, "parked": READY, "error": None}
     more = {"attempts": schema.jobs.c.attempts + 1}
-    if _try_step(connection, id, text(f"{schema.ACTIVE} AND NOT cancel_requested"), {**values, **more}, fence):
+    if _try_step(connection, id, _AGAIN & ~schema.jobs.c.cancel_requested, {**values, **more}, fence):
         connection.execute(delete(schema.holds).where(schema.holds.c.job == id))
         return [id]
     return canceled(connection, id, fence, now)
@@ -123,21 +148,21 @@ def put_back(connection: Connection, id: int, fence: int, now: datetime) -> list
 
 def canceled(connection: Connection, id: int, fence: int, now: datetime, archives: Sequence[Archive] = ()) -> list[int]:
     """starting or running → canceled: nothing of it runs any more."""
-    _step(connection, id, _ACTIVE, {"status": JobStatus.CANCELED, **_ended(now)}, "canceled", fence)
+    _step(connection, id, _CANCELED, {"status": JobStatus.CANCELED, "reason": "", **_ended(now)}, "canceled", fence)
     for archive in archives:
         _record(connection, archive, id)
     return [id, *_settle(connection, id, now)]
 
 
 def skip(connection: Connection, id: int, fence: int, now: datetime, reason: str) -> list[int]:
-    """starting or running → skipped: something it needs is not there, so it was not begun."""
-    _step(connection, id, _ACTIVE, {"status": JobStatus.SKIPPED, "reason": reason, **_ended(now)}, "skipped", fence)
+    """starting → skipped: something it needs is not there, so it was not begun."""
+    _step(connection, id, _SKIPPED, {"status": JobStatus.SKIPPED, "reason": reason, **_ended(now)}, "skipped", fence)
     return [id, *_settle(connection, id, now)]
 
 
 def cancel(connection: Connection, id: int, now: datetime) -> list[int]:
     """waiting or pending → canceled at once; for one at work it is noted, and its engine ends it."""
-    if _try_step(connection, id, _WAITING, {"status": JobStatus.CANCELED, "reason": "", **_ended(now)}):
+    if _try_step(connection, id, _NOT_BEGUN, {"status": JobStatus.CANCELED, "reason": "", **_ended(now)}):
         return [id, *_settle(connection, id, now)]
     _step(connection, id, _ACTIVE, {"cancel_requested": True}, "canceled")
     return [id]

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import re
+
 from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_answers, borg_argv
 from ansible_collections.cyborg.backup.plugins.plugin_utils.borg_action import VAULT, BorgAction
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Failure
 from ansible_collections.cyborg.backup.plugins.plugin_utils.tampering import tampered
 
+_CHECKPOINT = re.compile(r"\.checkpoint(\.\d+)?\Z")
 #: Archives in one call of Borg: what a command line takes, and a pace at which a cancel is heard.
 AT_ONCE = 200
 
@@ -20,6 +23,7 @@ class ActionModule(BorgAction):
         archives={"type": "dict", "default": {}},
         known={"type": "dict", "default": {}},
         decided={"type": "dict", "default": {}},
+        leftovers={"type": "str", "default": ""},
         looked={"type": "dict", "default": {}},
         since={"type": "dict", "default": {}},
         windows={"type": "list", "elements": "raw", "default": []},
@@ -41,6 +45,8 @@ class ActionModule(BorgAction):
             self._see_to_it()
             wanted = args["archives"]
             going = sorted(name for name in wanted if name in found)
+            if going and args["leftovers"]:
+                going += self._leftovers()
             if self.check:
                 return {"result": {"changed": bool(going) or args["compact"], "deleted": going}}
             if going or args["compact"]:
@@ -99,6 +105,16 @@ class ActionModule(BorgAction):
                     args["repository"],
                 ),
             )
+
+    def _leftovers(self):
+        """Checkpoints that backups left which were killed: nobody goes on from them, and no other list shows them."""
+        argv = borg_argv.archives(lock_wait=self.args["lock_wait"], checkpoints=True)
+        reply = self._call("checkpoints", argv)
+        listed = borg_answers.listed(
+            self.out("checkpoints", reply), self.args["repository"], self.args["repository_id"]
+        )
+        names = [entry["name"] for entry in listed["archives"]]
+        return [name for name in names if name.startswith(self.args["leftovers"]) and _CHECKPOINT.search(name)]
 
     def _see_to_it(self):
         args = self.args

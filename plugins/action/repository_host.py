@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import os
-
 from ansible_collections.cyborg.backup.plugins.action.free_space import space_of
 from ansible_collections.cyborg.backup.plugins.module_utils import agent
 from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_setup
@@ -130,6 +128,4 @@ class ActionModule(HostAction):
 
 def _serve():
     """The program that sshd runs for our keys on the repository's host."""
-    place = os.path.join(os.path.dirname(agent.__file__), "target", "host_serve.py")
-    with open(place, encoding="ascii") as file:
-        return file.read()
+    return agent.whole("host_serve")

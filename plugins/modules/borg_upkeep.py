@@ -26,6 +26,10 @@ options:
     description: Names and ids of archives that may be there or not.
     type: dict
     default: {}
+  leftovers:
+    description: How names of archives begin whose checkpoints are deleted as well, left by backups that were killed.
+    type: str
+    default: ""
   looked:
     description: What M(cyborg.backup.repository_upkeep) told of the repository; empty where its host takes no commands.
     type: dict

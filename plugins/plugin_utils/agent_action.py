@@ -150,14 +150,18 @@ class AgentAction(Exchanging):
             self.forget(step)
         return reply
 
-    def attach(self, step, *, forget=True, on_lines=None, on_progress=None, on_start=None):
-        """Like `command`, for one that an earlier run started: nothing is started here."""
+    def attach(self, step, *, forget=True, bar=False, on_lines=None, on_progress=None, on_start=None):
+        """Like `command`, for one that an earlier run started: nothing is started here.
+
+        :param bar: True: if the host knows nothing of it, nobody can start it any more; the `Failure` (``lost``) then
+            has ``gone``, which says that nothing of it is at work
+        """
         name = self.command_id(step)
         self._names = dict(getattr(self, "_names", {}), **{step: name})
         if self.control is not None and self.control.canceled:
             # How it had ended, if it was faster than the cancel, is followed up like any end.
-            self._cancel(name, time.monotonic() + PATIENCE)
-        request = dict(self._follow_now(0, 0, FIRST_WAIT), op="follow", job=name)
+            self._cancel(name, time.monotonic() + DOUBT)
+        request = dict(self._follow_now(0, 0, FIRST_WAIT), op="follow", job=name, bar=bar, about=True, patience=DOUBT)
         with self._watching():
             reply = self._follow(name, request, on_lines, on_progress, on_start)
         if forget:
@@ -193,6 +197,7 @@ class AgentAction(Exchanging):
                     "lost",
                     "The host knows nothing of this job: it was restarted, or the job was never started there.",
                     unknown=True,
+                    gone=bool(request.get("bar")),
                 )
             if not told and on_start:
                 on_start(reply)
@@ -207,7 +212,7 @@ class AgentAction(Exchanging):
             if until is not None and time.monotonic() > until and state != "ended":
                 return self._overdue(name)
             news = self._follow_now(reply.get("offset", 0), reply.get("seen", 0), WAIT)
-            request = dict(news, op="follow", job=name, keep=request.get("keep", True))
+            request = dict(news, op="follow", job=name, keep=request.get("keep", True), bar=request.get("bar", True))
 
     def _overdue(self, name):
         """End a command whose supervisor, which was to end it in time, is gone: it would stay for good."""
@@ -229,6 +234,7 @@ class AgentAction(Exchanging):
             raise Failure(
                 "lost",
                 "The command and its supervisor are gone from the host and left no result: they were killed there.",
+                gone=True,
             )
         return reply
 
@@ -241,7 +247,8 @@ class AgentAction(Exchanging):
 
     def _persistently(self, name, request):
         """One exchange; when the connection breaks, the host is asked again for a while, as the job goes on there."""
-        until, pauses = time.monotonic() + PATIENCE, iter(RECONNECT)
+        # Where it is short, whoever has the job then asks again later.
+        until, pauses = time.monotonic() + request.pop("patience", PATIENCE), iter(RECONNECT)
         first = request["op"] == "start"
         while True:
             if self._canceled.is_set():
@@ -259,8 +266,19 @@ class AgentAction(Exchanging):
                 return reply
             # Whether the first request arrived is not known: from now on the host is only asked.
             if request["op"] == "start":
-                request = dict(request["follow"], op="follow", job=name, keep=request.get("keep", True))
-            self._canceled.wait(next(pauses, RECONNECT[-1]))
+                request = dict(request["follow"], op="follow", job=name, keep=request.get("keep", True), bar=True)
+            self._pause(next(pauses, RECONNECT[-1]))
+
+    def _pause(self, seconds):
+        """Wait, but not beyond a cancel, and not for a library that is gone: who takes the job over asks for itself."""
+        end = time.monotonic() + seconds
+        while not self._canceled.is_set():
+            if self._left_alone.is_set():
+                raise ControlError("gone", "the library that started this run is gone")
+            left = end - time.monotonic()
+            if left <= 0:
+                return
+            self._canceled.wait(min(left, 1.0))
 
     def _asked_until(self, problem, start, until):
         """Until when the host is asked again after this problem. Raises it, or what it means, if that is now."""
@@ -309,7 +327,7 @@ class AgentAction(Exchanging):
         if self.control is None:
             yield
             return
-        watch = self.control.watch(self._break_off)
+        watch = self.control.watch(self._break_off, self._left_alone.set)
         try:
             yield
         finally:

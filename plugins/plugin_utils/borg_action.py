@@ -48,6 +48,8 @@ UNSETTLED = (
     "The passphrase of %s was changed, which is not recorded yet: the one that was to take its place opens it. The "
     "controller's next look into the vault (catalog) records it."
 )
+#: What may also be said of a host that gave no answer.
+_UNHEARD = frozenset({"unreachable", "unsupported", "internal", "become_failed", "auth_failed", "host_key_changed"})
 _SSH = re.compile(r"ssh://")
 #: Puts a command's output into a new file, never into one that is there. Borg takes no notice of a disk that is full;
 #: `cat` does. One more NUL at the end says that the command came to its end.
@@ -103,6 +105,8 @@ class BorgAction(AgentAction):
         self._since = time.monotonic()
         #: True if the host knows, from an engine that died, of a command that goes before the main one.
         self._preceded = False
+        #: True while the host itself has said that nothing of the job is at work there.
+        self._gone = False
         #: Warnings of the job that come up on the way.
         self._notes = []
         try:
@@ -113,7 +117,7 @@ class BorgAction(AgentAction):
             error = {"code": failure.code, "message": failure.message}
             if "permanent" in failure.details:
                 error["permanent"] = failure.details["permanent"]
-            self._end(dict(failure.outcome, error=error), failure)
+            self._end(dict(failure.outcome, error=error, gone=self._is_gone(failure)), failure)
             raise
         result = dict(outcome.pop("result", None) or {})
         self._end(outcome, None)
@@ -123,6 +127,12 @@ class BorgAction(AgentAction):
             if outcome.get(name):
                 result["cyborg_" + name] = outcome[name]
         return result
+
+    def _is_gone(self, failure):
+        """True unless something of the job may be at work on its host."""
+        if failure.code == "lost":
+            return bool(failure.details.get("gone"))
+        return self._gone or failure.code not in _UNHEARD
 
     def _guarded(self):
         try:
@@ -183,6 +193,8 @@ class BorgAction(AgentAction):
         # Nobody asks again for what is only a question on the way to the job's main command.
         request["keep"] = main
 
+        self._gone = False
+
         def started(reply):
             if main:
                 self._commands.append(step)
@@ -193,6 +205,7 @@ class BorgAction(AgentAction):
         reply = self.command(
             step, argv, forget=False, on_start=started, on_lines=self._lines, on_progress=self._progress, **request
         )
+        self._gone = True
         self._left(step, reply["result"])
         if self.account and reply["result"].get("exec_error"):
             raise Failure(
@@ -214,10 +227,15 @@ class BorgAction(AgentAction):
         """Raises the `Failure` that the end of a call means."""
         borg_answers.check(reply["result"], self.args["repository"])
 
-    def _attached(self, step):
+    def _attached(self, step, on_start=None):
         """The last answer of a main call that an earlier run started: nothing is started here."""
         self._commands.append(step)
-        reply = self.attach(step, forget=False, on_lines=self._lines, on_progress=self._progress)
+        self._gone = False
+        reply = self.attach(
+            step, forget=False, bar=not self._preceded, on_start=on_start, on_lines=self._lines,
+            on_progress=self._progress,
+        )  # fmt: skip
+        self._gone = True
         self._left(step, reply["result"])
         self._judge(reply)
         return reply
@@ -314,7 +332,7 @@ class BorgAction(AgentAction):
             user_site=not self.local,
         )
         # Also an empty one: without any, Borg would ask for it, and nobody is there.
-        request = {"env": env, "secrets": {"BORG_PASSPHRASE_FD": passphrase}}
+        request = {"env": env, "secrets": {"BORG_PASSPHRASE_FD": passphrase}, "locks": self._locks(env, remote)}
         if remote:
             env["BORG_RSH"] = borg_argv.remote_shell(
                 key="{job}/ssh_key" if key_text else args["ssh_key"],
@@ -327,6 +345,13 @@ class BorgAction(AgentAction):
             env["BORG_KEY_FILE"] = "{job}/borg_key"
             request.update(files=files, files_secret=True, templates=[*request.get("templates", ()), "BORG_KEY_FILE"])
         return request
+
+    def _locks(self, env, remote):
+        """Where a Borg that was killed on this host leaves a lock: in its cache, and in a vault on this host."""
+        found = [] if remote else [self.args["repository"]]
+        if self.args["repository_id"]:
+            found.append("%s/.cache/borg/%s" % (env.get("BORG_BASE_DIR", "~"), self.args["repository_id"]))
+        return found
 
     def _spare(self):
         """True if there is another passphrase, which was not used yet."""
@@ -404,7 +429,7 @@ class Attached:
             return self.call("", argv, **asked)
         self.begun()
         try:
-            return self._attached("")
+            return self._attached("", asked.get("on_start"))
         except Failure as failure:
             if not self.never_began(failure):
                 raise

@@ -16,9 +16,9 @@ from ansible_collections.cyborg.backup.plugins.plugin_utils.borg_messages import
     EXPECTED,
     FULL,
     LIMITS,
-    LOW,
     MESSAGES,
     ON_THE_WAY,
+    RESERVE,
 )
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Failure
 
@@ -74,7 +74,7 @@ def check(result, repository):
         return
     if any(sign in text for text in (*said, *around) for sign in FULL):
         raise _full(said, around, repository)
-    if any(LOW in text for text in around) and any("StorageQuotaExceeded" in str(e.get("msgid")) for e in errors):
+    if any(RESERVE in text for text in around) and any("StorageQuotaExceeded" in str(e.get("msgid")) for e in errors):
         raise Failure("vault_full", _filled(RESERVED, repository, ""))
     kinds = {str(error.get("msgid") or "").rpartition(".")[2] for error in errors}
     if kinds & {"LockFailed", "LockFailedT", "Exception"} and any("Permission denied" in text for text in said):

@@ -149,13 +149,33 @@ def init(*, lock_wait, encryption, append_only=False, storage_quota=0):
     return argv
 
 
-def archives(*, lock_wait, name=None):
+def archives(*, lock_wait, name=None, checkpoints=False):
     """`borg list` of all archives, or of those of one name. Needs no cache."""
     argv = [*common("list", lock_wait), "--json"]
+    argv += ["--consider-checkpoints"] if checkpoints else []
     if name is not None:
         # Letters that would stand for others become a set of one.
         argv += ["--glob-archives", re.sub(r"([*?[])", r"[\1]", existing(name)[2:])]
     return argv
+
+
+def beginning(name, *, lock_wait):
+    """`borg list` of the archives whose names begin so, with the command line that made each. Needs no cache."""
+    argv = [*common("list", lock_wait), "--json", "--format", "{command_line}"]
+    return [*argv, "--glob-archives", archive(name)[2:] + "*"]
+
+
+def entries(name, *, lock_wait):
+    """`borg list` of what an archive holds: type, size and path of each, with NUL at the end. Needs no cache."""
+    return [*common("list", lock_wait), "--format", "{type} {size} {bpath}{NUL}", "--", archive(name)]
+
+
+def sources_of(command_line, name):
+    """The paths that a `create` of ours was given, as its archive has it; none for one of what a command prints."""
+    words = command_line if isinstance(command_line, list) else []
+    if "--content-from-command" in words or "::" + name not in words:
+        return []
+    return [str(word) for word in words[words.index("::" + name) + 1 :]]
 
 
 def delete(names, *, lock_wait):
@@ -239,8 +259,8 @@ def contents(name, *, lock_wait):
 #: (everything else that Borg lists has a "?" for what is no UTF-8), and none is a control character, so also no TAB.
 #: No newline anywhere, at which Borg would write out what it has: for a million entries, half the time.
 ENTRY = (
-    "{archiveid:.16}{TAB}{type}{mode}{TAB}{size}{TAB}{isomtime}{TAB}{uid}{TAB}{gid}{TAB}{user!a}{TAB}{group!a}{TAB}"
-    "{bpath!a}{TAB}{source!a}{TAB}{TAB}"
+    "{archiveid:.16}{TAB}{size}{TAB}{isomtime}{TAB}{bpath!a}{TAB}{source!a}{TAB}"
+    "{type}{mode}{TAB}{uid}{TAB}{gid}{TAB}{user!a}{TAB}{group!a}{TAB}{TAB}"
 )
 
 
@@ -257,6 +277,14 @@ def extract_stream(name, file, *, lock_wait):
 def owners(name, paths, *, lock_wait):
     """`borg list` of whose each entry is: uid, gid, account, group, path, with tabs between them and NUL at the end."""
     form = "{uid}{TAB}{gid}{TAB}{user}{TAB}{group}{TAB}{bpath}{NUL}"
+    argv = [*common("list", lock_wait), "--format", form, "--", existing(name)]
+    return [*argv, *("pp:" + inside(path) for path in paths)]
+
+
+def listed(name, paths, *keys, lock_wait):
+    """`borg list` of some of what is known of each entry, with tabs between, then whether it is a link (one letter of
+    what it links to), its path, and NUL at the end."""
+    form = "".join("{%s}{TAB}" % key for key in keys) + "{source:.1}{TAB}{bpath}{NUL}"
     argv = [*common("list", lock_wait), "--format", form, "--", existing(name)]
     return [*argv, *("pp:" + inside(path) for path in paths)]
 

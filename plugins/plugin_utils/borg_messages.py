@@ -246,8 +246,8 @@ LIMITS = {
     "memory": "Borg asked for more memory for {repository} than it may have here. " + _HARM,
     "cpu": "Borg was ended, as it took more time of the processor for {repository} than it may have here. " + _HARM,
 }
-#: What the program that serves a vault says where a client comes upon the reserve.
-LOW = "cyborg: low on room: "
+#: What the program that serves a vault says where its reserve bounds a client, and not the quota.
+RESERVE = "cyborg: reserve: "
 #: A disk is full, whosever it is.
 FULL = ("No space left on device", "[Errno 28]", "ENOSPC", "Disk quota exceeded")
 #: What Borg says at a first backup or an init, of which nobody has to know: the cache comes by itself, and the

@@ -32,6 +32,8 @@ class Exchanging(ActionBase):
         self.vars = task_vars or {}
         self._root_by_sudo = None
         self._canceled = threading.Event()
+        #: Set when the library that started the run is gone.
+        self._left_alone = threading.Event()
         self._exchanging = 0
         return super().run(tmp, task_vars)
 

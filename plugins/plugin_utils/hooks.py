@@ -76,7 +76,8 @@ class Hooked(Shell):
 
     def _posthook(self, outcome, failure):
         text = self._hook("posthook")
-        if not text or self.check or (failure is not None and failure.code == "lost"):
+        lost = failure is not None and failure.code == "lost" and not failure.details.get("gone")
+        if not text or self.check or lost:
             return  # What was lost may still be at work: the engine asks for it once more, and then is the time.
         try:
             done = self._run("posthook", text, outcome, failure, watched=False)

@@ -132,7 +132,9 @@ def test_a_borg_or_python_that_cannot_be_run(
     assert "setpriv: failed to execute" in error(control, 2).message
 
 
-@pytest.mark.parametrize("limits", [{"borg_memory_limit": 256 << 20}, {"borg_cpu_limit": 1}])
+@pytest.mark.parametrize(
+    "limits", [{"borg_memory_limit": 256 << 20}, pytest.param({"borg_cpu_limit": 1}, marks=pytest.mark.faults)]
+)
 def test_a_vault_that_harms_its_reader_is_a_failure_and_no_empty_listing(
     executor: AnsibleExecutor, control: Recorder, listing: Callable[..., HostRun], theirs: Vault,
     account: pwd.struct_passwd, limits: dict[str, int],

@@ -172,7 +172,7 @@ def test_which_disk_is_full(repository: str, text: str, code: str) -> None:
 
 
 def test_the_reserve_of_a_disk_is_no_quota() -> None:
-    said = log("StorageQuotaExceeded", "The quota has been exceeded", "Remote: cyborg: low on room: 5 of 9 bytes")
+    said = log("StorageQuotaExceeded", "The quota has been exceeded", "Remote: cyborg: reserve: of 9 bytes")
     failure = refusal(result(said), THERE)
     assert (failure.code, "reserve" in failure.message) == ("vault_full", True)
 

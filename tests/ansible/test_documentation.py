@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ACTIONS = {
     "borg_check": "check",
     "borg_create": "archive",
+    "borg_drill": "drill",
     "borg_extract": "extract",
     "borg_init": "init",
     "borg_list": "list",
@@ -26,8 +27,8 @@ ACTIONS = {
     "borg_stream": "stream",
 }
 DOCUMENTED = [*ACTIONS, "borg_rekey", "mysql_dump", "mysql_load", "postgresql_dump", "postgresql_load", "report"]
-DOCUMENTED += ["borg_upkeep", "repository_upkeep"]
-DOCUMENTED += ["vm_dump", "vm_load"]
+DOCUMENTED += ["borg_upkeep", "mysql_drill", "postgresql_drill", "repository_upkeep"]
+DOCUMENTED += ["vm_drill", "vm_dump", "vm_load", "borg_find"]
 #: What only the action takes: the role settles it.
 OWN = {"final", "key"}
 

@@ -299,6 +299,8 @@ def test_closing_leaves_the_job_at_work(control: Recorder, work: Works, vault: V
     second.close()
     assert control.outcomes[1].successful, control.outcomes[1].error
     assert vault.archives() == ["archive-1"]
+    [archive] = control.outcomes[1].archives
+    assert [root for root, _ in archive.roots] == [str(source)], "it was examined as the first run would have"
 
 
 def test_a_job_canceled_while_nobody_followed_it(
@@ -365,9 +367,11 @@ def test_a_warning_of_several_lines_is_one(control: Recorder, work: Works, tmp_p
 
 def test_a_role_that_is_not_there(executor: AnsibleExecutor, control: Recorder, work: Works) -> None:
     run = Run(id="test", playbook="backup", hosts=(work(),), variables={"cyborg_role": "policy_gone"})
-    with pytest.raises(ExecutorError, match="policy_gone"):
-        executor.execute(run, control)
-    assert control.outcomes == {}
+    executor.execute(run, control)
+    # No task of its began, so it is not asked how it stands.
+    assert failed(control.outcomes[1]) is ErrorCode.INTERNAL
+    assert "policy_gone" in str(control.outcomes[1].error)
+    assert "started" not in [told[0] for told in control.told]
 
 
 def test_a_job_twice_in_a_run(executor: AnsibleExecutor, control: Recorder, work: Works) -> None:

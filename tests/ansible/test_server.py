@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.cyborg.backup.plugins.plugin_utils.control import Control, ControlError
+from ansible_collections.cyborg.backup.plugins.plugin_utils.control import Control, ControlError, Watch
 from attrs import define
 
 from cyborglib.ansible import server as server_module
@@ -165,7 +165,7 @@ def test_what_the_engine_does_not_know_is_refused(control: Socket) -> None:
 def test_a_cancel_is_pushed(control: Socket) -> None:
     heard = threading.Event()
     job = connect()
-    watch = job.watch(heard.set)
+    watch = job.watch(heard.set, lambda: pytest.fail("it is there"))
     assert not heard.wait(0.3)
     control.recorder.cancels.add(42)
     assert heard.wait(5)
@@ -175,7 +175,18 @@ def test_a_cancel_is_pushed(control: Socket) -> None:
 
 
 def test_a_watch_can_be_stopped(control: Socket) -> None:
-    watch = connect().watch(lambda: pytest.fail("nobody canceled"))
+    heard = threading.Event()
+    watch = connect().watch(lambda: pytest.fail("nobody canceled"), heard.set)
+    watch.stop()
+    assert not heard.is_set()
+
+
+def test_a_library_that_is_gone_is_heard_of() -> None:
+    heard = threading.Event()
+    mine, other = socket.socketpair()
+    watch = Watch(mine, lambda: pytest.fail("nobody canceled"), heard.set)
+    other.close()
+    assert heard.wait(5)
     watch.stop()
 
 
@@ -313,11 +324,11 @@ def test_things_are_done_in_order(control: Socket) -> None:
 
 
 ARCHIVE = "0123456789abcdef" * 4
-ENTRY = "0123456789abcdef\t-{mode}\t1\t2025-11-27T18:10:00.000000\t0\t0\t'root'\t'root'\t'{path}'\t''\t\t"
+ENTRY = "0123456789abcdef\t1\t2025-11-27T18:10:00.000000\t'{path}'\t''\t--rw-r--r--\t0\t0\t'root'\t'root'\t\t"
 
 
 def entries(*paths: str) -> str:
-    return "".join(ENTRY.format(mode="-rw-r--r--", path=path) for path in paths)
+    return "".join(ENTRY.format(path=path) for path in paths)
 
 
 def test_a_listing_comes_in_pieces_and_is_whole_or_nothing(control: Socket) -> None:
@@ -335,8 +346,11 @@ def test_a_listing_comes_in_pieces_and_is_whole_or_nothing(control: Socket) -> N
     for wrong in (text[:-5], text.replace("0123", "3210"), "Traceback"):
         job.contents_begin(8, ARCHIVE)
         job.contents(8, wrong)
+        for _ in range(4):
+            job.contents(8, text[:-5])
         with pytest.raises(ControlError) as refused:
             job.contents_end(8)
+        job.output(["goes on"])
         assert (refused.value.code, got[8].end) == ("unparsable", "abandoned")
         with pytest.raises(ControlError):
             job.contents_end(8)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.cyborg.backup.plugins.action.repository_upkeep import looked as checked
+from ansible_collections.cyborg.backup.plugins.module_utils.agent.target.host_upkeep import (
+    last_transaction,
+    transactions,
+)
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Failure
 from ansible_collections.cyborg.backup.plugins.plugin_utils.tampering import LEAST, SLACK, tampered
 from hypothesis import given
@@ -93,3 +98,25 @@ def test_a_host_whose_clock_is_hours_away_stops_a_prune(hours: int) -> None:
     with pytest.raises(Failure) as caught:
         checked(reply(), 1_800_000_000.0 + hours * 3600)
     assert caught.value.code == "clock_doubtful"
+
+
+def test_the_list_of_transactions_as_borg_writes_it(tmp_path: Path) -> None:
+    assert transactions(str(tmp_path), 0) == ([], 0)
+    old = "transaction 5, UTC time 2026-11-27T12:00:00.123456\n"
+    new = "transaction 7, UTC time 2026-11-27T12:00:10.000000+00:00\ntransaction 9, UTC time 2026-11-27T12:00:20\n"
+    (tmp_path / "transactions").write_text(old + "something else\n" + new)
+    noon = 1_795_780_800
+    found, length = transactions(str(tmp_path), 0)
+    assert found == [[5, noon], [7, noon + 10], [9, noon + 20]]
+    assert length == (tmp_path / "transactions").stat().st_size
+    # After a vault was set back its numbers come again, behind those that were there.
+    assert transactions(str(tmp_path), len(old)) == ([[7, noon + 10], [9, noon + 20]], length)
+    assert transactions(str(tmp_path), length) == ([], length)
+    assert transactions(str(tmp_path), length + 100) == ([], length)
+
+
+def test_which_transaction_of_a_vault_is_the_last(tmp_path: Path) -> None:
+    assert last_transaction(str(tmp_path)) == 0
+    for name in ("index.7", "index.12", "index.13.tmp", "hints.12", "data"):
+        (tmp_path / name).touch()
+    assert last_transaction(str(tmp_path)) == 12

@@ -14,7 +14,7 @@ from cyborglib import launching
 from cyborglib.executor import ArchiveMade, Control, HostRun, Run
 
 #: Seconds after which a test that waits for something has failed: long, as the machine may be busy.
-LONG = 30.0
+LONG = 150.0
 
 
 class Fleet:
@@ -108,6 +108,23 @@ class Given:
         """Every backup of the run made its archive."""
         for host in self.run.hosts:
             assert self.control.ended(host.job, made(host))
+        return self
+
+    def lose(self, *, gone: bool) -> Given:
+        """The host knows nothing of the jobs any more; or (not `gone`) it cannot be asked."""
+        for job in self.jobs:
+            error = cy.JobError("lost", "it was restarted" if gone else "no route to it")
+            assert not self.control.ended(job, cy.Outcome(error=error, gone=gone)), "nobody may forget it yet"
+        return self
+
+    def find(self, *names: str, missing: tuple[str, ...] = ()) -> Given:
+        """It is a look into the vault, and these archives are there."""
+        assert self.run.playbook == "recover"
+        found = [
+            {"name": name, "id": f"{number:064x}", "files": 3, "bytes": 1000, "missing": list(missing)}
+            for number, name in enumerate(names, 0xAA)
+        ]
+        assert self.control.ended(self.host.job, cy.Outcome(facts={"found": found}))
         return self
 
     def leave(self, problem: BaseException | None = None) -> None:

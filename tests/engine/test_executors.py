@@ -13,22 +13,6 @@ from tests.engine.fleet import Meanwhile, assert_settled, let_leases_pass, made,
 CANCELED = cy.Outcome(error=cy.JobError("canceled", "canceled"))
 
 
-def test_a_run_that_ends_without_a_word_is_asked_for_once_and_then_given_up(in_hand):
-    it = in_hand()
-    [job] = it.cyborg.launch(it.policy)
-    with Meanwhile(it.cyborg.work):
-        first = it.executor.next().start()
-        first.leave()
-        second = it.executor.next()
-        assert (first.host.recover, second.host.recover) == (False, True)
-        assert second.host.variables["borg_archive"] == first.host.variables["borg_archive"]
-        second.leave()
-    job = it.cyborg.jobs.get(job.id)
-    assert (job.status, job.error.code, job.attempt) == ("failed", "lost", 1)
-    assert it.of(job) == ["JobQueued", "JobStarted", "JobFailed"]
-    assert_settled(it.cyborg)
-
-
 def test_what_is_asked_for_may_have_gone_well(in_hand):
     it = in_hand()
     [job] = it.cyborg.launch(it.policy)
@@ -66,6 +50,10 @@ def test_whatever_an_executor_raises_its_jobs_end(in_hand, problem):
         asked = it.executor.next()
         assert asked.jobs == given.jobs[:1]
         asked.leave(problem)
+        again = it.executor.next()
+        assert (again.jobs, again.host.recover) == (given.jobs[:1], True)
+        again.control.ended(again.host.job, cy.Outcome(error=cy.JobError("internal", "gone"), gone=True))
+        again.leave()
     assert {job.error.code for job in it.cyborg.jobs.many(job.id for job in jobs)} == {"internal"}
     assert_settled(it.cyborg)
 

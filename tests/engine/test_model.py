@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 import attrs
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -19,9 +20,15 @@ from cyborglib.testing import FakeExecutor, FixedClock
 from tests.engine.conftest import KEY
 from tests.engine.fleet import Fleet, assert_settled, let_leases_pass, sql
 
-#: What may become of a job; most things go well.
-WHIMS = ("well", "well", "well", "fails", "may pass", "lost", "silent", "breaks", "twice", "canceled", "listener")
-WRITERS = ("prepare_repository", "backup")
+#: What may become of a job; most things go well. Lost: its host knows of nothing; unseen: but its archive is in the
+#: vault; away: its host cannot be asked.
+WHIMS = (
+    "well", "well", "well", "fails", "may pass", "lost", "unseen", "away", "silent", "breaks", "twice", "canceled",
+    "listener",
+)  # fmt: skip
+#: How often a host is away, or a run breaks, before it comes to something.
+PATIENCE = 4
+WRITERS = ("prepare_repository", "backup", "prune", "compact")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
@@ -40,18 +47,25 @@ class Whimsical(FakeExecutor):
     def execute(self, run: Run, control: Control) -> None:
         with self._lock:
             self.runs.append(run)
+        looks = run.playbook == "recover"
         for host in run.hosts:
-            self._enter(control.job(host.job), host)
+            self._enter(control.job(host.job), asked=host.recover or looks, attempt=host.attempt)
         try:
             for host in run.hosts:
-                self._do(host, control)
+                if looks:
+                    self._leave(host.job)
+                    self._look(host, control)
+                else:
+                    self._do(host, control)
         finally:
             for host in run.hosts:
                 self._leave(host.job)
 
     def _do(self, host: HostRun, control: Control) -> None:
-        number = host.job * 7 + host.attempt * 3 + host.recover
+        number = host.job * 7 + host.attempt * 3 + host.fence
         whim = self.whims[number % len(self.whims)]
+        if host.fence - host.attempt >= PATIENCE and whim in ("away", "silent", "breaks"):
+            whim = "lost"
         if whim != "listener":
             control.started(host.job)
         control.output(host.job, whim)
@@ -61,23 +75,32 @@ class Whimsical(FakeExecutor):
             self._report(host, control, "canceled")
         elif whim == "breaks":
             raise RuntimeError("ansible-playbook was killed")
-        elif whim in ("fails", "may pass", "lost"):
-            self._report(host, control, {"fails": "source_missing", "may pass": "unreachable", "lost": "lost"}[whim])
+        elif whim in ("fails", "may pass"):
+            self._report(host, control, {"fails": "source_missing", "may pass": "unreachable"}[whim])
+        elif whim in ("lost", "unseen", "away"):
+            job = control.job(host.job)
+            backup = job.kind == "backup"
+            if whim == "unseen" and backup:
+                name = str(host.variables["borg_archive"])
+                self.vaults[job.vault][name] = f"{host.job:032x}{host.attempt:032x}"
+            self._report(host, control, "lost", expect=not backup, gone=whim != "away")
         elif whim != "silent":
             self._leave(host.job)
             self._end(host, control)
             if whim == "twice":
                 self._report(host, control, "timeout", expect=False)
 
-    def _report(self, host: HostRun, control: Control, code: str, *, expect: bool = True) -> None:
+    def _report(
+        self, host: HostRun, control: Control, code: str, *, expect: bool = True, gone: bool = True
+    ) -> None:
         self._leave(host.job)
-        if control.ended(host.job, cy.Outcome(error=cy.JobError(code, whim_text(code)))) is not expect:
+        if control.ended(host.job, cy.Outcome(error=cy.JobError(code, whim_text(code)), gone=gone)) is not expect:
             self.wrong.append(f"the end of job {host.job} ({code}) was {'not ' if expect else ''}taken")
 
-    def _enter(self, job: cy.Job, host: HostRun) -> None:
+    def _enter(self, job: cy.Job, *, asked: bool, attempt: int) -> None:
         with self._watch:
-            self._begun[job.id, host.attempt] += not host.recover
-            if self._begun[job.id, host.attempt] > 1:
+            self._begun[job.id, attempt] += not asked
+            if self._begun[job.id, attempt] > 1:
                 self.wrong.append(f"{job} was begun twice")
             for other in self._active.values():
                 if job.client is not None and job.client == other.client and "catalog" not in (job.kind, other.kind):
@@ -107,7 +130,7 @@ class Machine(RuleBasedStateMachine):
         self.it = Fleet(self.cyborg, clients)
         self.it.set(parallel=parallel)
         schedule = self.cyborg.schedules.add(cy.Schedule("hourly", "0 * * * *"))
-        self.it.add_policy("timed", schedule=schedule)
+        self.it.add_policy("timed", schedule=schedule, retention=cy.Retention(hourly=2))
         if shared:
             one = self.cyborg.repositories.add(cy.Repository("one", "borg@nas:/srv/one", shared=True))
             self.it.add_policy("shared", repository=one)
@@ -146,6 +169,12 @@ class Machine(RuleBasedStateMachine):
     @rule(n=st.integers(0, 9))
     def look_into_vaults(self, n: int) -> None:
         self.cyborg.catalog(self.one_of(self.cyborg.repositories, n))
+
+    @rule(n=st.integers(0, 9), which=st.sampled_from(["check", "compact", "prune"]))
+    def look_after_vaults(self, n: int, which: str) -> None:
+        shelf = self.cyborg.policies if which == "prune" else self.cyborg.repositories
+        with suppress(cy.Disabled, cy.Invalid):
+            getattr(self.cyborg, which)(self.one_of(shelf, n))
 
     @precondition(lambda self: len(self.cyborg.jobs))
     @rule(n=st.integers(0, 99))
@@ -253,6 +282,15 @@ class Machine(RuleBasedStateMachine):
 
 def test_the_kinds_that_are_asked_for_are_the_ones_that_must_not_run_twice() -> None:
     assert {"backup"} <= ASKED <= set(cy.JobKind)
+
+
+@pytest.mark.faults
+class TestLongMachine(Machine.TestCase):
+    """The same for longer."""
+
+    settings = settings(
+        max_examples=400, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    )
 
 
 TestMachine = Machine.TestCase

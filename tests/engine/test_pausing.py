@@ -270,3 +270,25 @@ def test_a_trial_that_made_some_of_its_archives_fails_with_them(fleet, disk, clo
     assert [archive.name for archive in it.cyborg.archives] == [name]
     [pause] = it.cyborg.pauses
     assert (pause.tries, pause.trial) == (1, None)
+
+
+def test_a_trial_that_comes_upon_something_else_that_is_full_fails_like_any_other(fleet, disk, clock):
+    it = on_one_disk(fleet(disk, retries=0))
+    disk.errors = {"web1": CLIENT}
+    it.cyborg.run(it.policy)
+    disk.errors = {"web1": FULL}
+    [job] = it.cyborg.run(it.policy)
+    assert (job.status, job.error) == ("failed", FULL)
+    assert [(pause.key, pause.code, pause.tries, pause.trial) for pause in it.cyborg.pauses] == [
+        ("client:1", "client_full", 0, None),
+        ("vault:1", "vault_full", 0, None),
+    ]
+
+
+def test_who_waits_for_one_has_the_others_left_alone(fleet, disk, clock):
+    it = on_one_disk(fleet(disk, clients=2, retries=0))
+    disk.errors = {"web1": QUOTA, "web2": QUOTA}
+    it.cyborg.run(it.policy)
+    jobs = it.cyborg.launch(it.policy)
+    it.cyborg.finish(jobs[:1])
+    assert [job.attempt for job in it.cyborg.jobs.many([job.id for job in jobs])] == [1, 0]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 import cyborglib as cy
@@ -16,9 +17,10 @@ from tests.lab import Host
 class Fleet:
     """Clients and a repository's host with their values in a Cyborg, and everything that was told."""
 
-    def __init__(self, folder: Path, make: HostFactory) -> None:
+    def __init__(self, folder: Path, make: HostFactory, url: str = "") -> None:
         self.folder, self._make = folder, make
         self.database = folder / "cyborg.db"
+        self.url = url or f"sqlite:///{self.database}"
         self.hosts: dict[str, Host] = {}
         self.told: list[cy.Event] = []
         self.cyborg = self.open()
@@ -26,7 +28,7 @@ class Fleet:
     def open(self, **options: Any) -> cy.Cyborg:
         """A Cyborg on this fleet's database."""
         key, state = self.folder / "seal.key", self.folder / "state"
-        cyborg = cy.Cyborg(f"sqlite:///{self.database}", key=key, state_dir=state, **options)
+        cyborg = cy.Cyborg(self.url, key=key, state_dir=state, **options)
         cyborg.on(cy.Event)(self.told.append)
         self.cyborg = cyborg
         return cyborg
@@ -96,6 +98,12 @@ def made_key(folder: Path) -> None:
     key = folder / "seal.key"
     key.touch(mode=0o600)
     key.write_bytes(Fernet.generate_key())
+
+
+@pytest.fixture
+def unlisted(fleet: Fleet) -> None:
+    """The controller does not look into vaults after each backup: a run of Ansible less for each."""
+    fleet.cyborg.settings = attrs.evolve(fleet.cyborg.settings, catalog=False)
 
 
 @pytest.fixture

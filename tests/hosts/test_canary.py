@@ -15,6 +15,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import attrs
 import pytest
 
 import cyborglib as cy
@@ -108,6 +109,11 @@ def test_no_secret_is_seen_anywhere(
         [made] = fleet.cyborg.vaults
         assert made.passphrase == Secret(secret["next passphrase"]), fleet.said()
         assert fleet.restore(fleet.only(job), destination=fleet.folder / "again").status == "successful", fleet.said()
+        # Checked where it belongs, and proved here and on a host that is let in for it.
+        done = fleet.cyborg.finish([*fleet.cyborg.check(vault, ("repository", "data")), *fleet.cyborg.drill(policy)])
+        fleet.cyborg.policies.replace(attrs.evolve(fleet.cyborg.policies.get("etc"), drill={"host": target}))
+        done += fleet.cyborg.finish(fleet.cyborg.drill("etc"))
+        assert [job.status for job in done] == ["successful"] * 4, fleet.said()
         # What goes wrong says more, so a secret that is wrong must not be in what is said of it.
         fleet.cyborg._store.vaults.observe(made.id, passphrase=Secret(secret["wrong passphrase"]))
         [job] = fleet.cyborg.run(policy)
@@ -136,7 +142,7 @@ def test_no_secret_is_seen_anywhere(
     left.search("told", "\n".join(map(repr, fleet.told)).encode())
     left.search("printed", "\n".join(describe(event) or "" for event in fleet.told).encode())
     left.search("said", fleet.said().encode())
-    for shelf in ("clients", "repositories", "policies", "jobs", "archives", "vaults"):
+    for shelf in ("clients", "repositories", "policies", "jobs", "archives", "vaults", "proofs"):
         left.search(shelf, "\n".join(map(repr, getattr(fleet.cyborg, shelf))).encode())
     left.search("logging", "\n".join(f"{record.__dict__}" for record in caplog.records).encode())
     left.search("output of the tests", "".join(capfd.readouterr()).encode())

@@ -14,7 +14,7 @@ from tests.hosts.trees import compare, listing
 from tests.lab import Host
 from tests.lab.host import PASSWORD, USER
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.usefixtures("unlisted")]
 
 #: Names that are commands, templates, options, or no text.
 NAMES = ("new\nline", "{{ 7*7 }}", "-x", os.fsdecode(b"\xff"))
@@ -189,6 +189,7 @@ def test_a_vault_that_only_the_controller_can_open_to_another_client(fleet: Flee
     assert not list(Path("/var/tmp").glob(f"cyborg-carry-*.{job.id}.*"))
 
 
+@pytest.mark.faults
 def test_a_carry_that_comes_to_nothing_leaves_nothing(fleet: Fleet) -> None:
     """Canceled in the middle, no room at either end, no power; and an engine that goes away: then it is done again."""
     disk = fleet.cyborg.repositories.add(cy.Repository("disk", "/srv/borg"))

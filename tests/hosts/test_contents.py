@@ -26,8 +26,8 @@ ODD = [
 
 
 def test_odd_names_are_found_in_the_catalogue_and_restored_by_it(fleet: Fleet) -> None:
-    """On the repository's host and in the client's own folder: both are listed, by Borg 1.2 and by 1.4."""
-    web = fleet.client("web")
+    """A vault on another host, listed by the controller's Borg 1.2, and one in the client's folder, by its own 1.4."""
+    web = fleet.client("web", borg="1.4")
     root = fleet.hosts["web"].root
     tree = os.fsencode(root / "srv/tree")
     os.makedirs(tree)

@@ -13,7 +13,7 @@ import cyborglib as cy
 from tests.hosts import killed
 from tests.hosts.conftest import Fleet
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.usefixtures("unlisted")]
 
 PRE = "echo before >> /root/hooks; sleep 15; echo quiet >> /root/hooks"
 POST = 'echo "$CYBORG_OUTCOME" >> /root/hooks'

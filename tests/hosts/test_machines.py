@@ -77,6 +77,26 @@ def test_from_nothing_to_a_machine_that_boots_from_what_was_saved(site: Site) ->
     assert again.error is not None
     assert again.error.code == "destination_exists", fleet.said()
     hypervisor.remove(restored)
+    boots(site, archive)
+
+
+def boots(site: Site, archive: cy.Archive) -> None:
+    """A drill boots it, without a network, and leaves nothing; one that waits for what nobody says fails."""
+    fleet, cyborg, host = site.fleet, site.cyborg, site.fleet.hosts["kvm1"]
+    before = site.hypervisor.domains(), host.run(["ls", IMAGES]).stdout
+    for console, seconds, code in (("GUEST up", 120, None), ("nobody says this", 5, "load_failed")):
+        drill = cy.Drill(host=site.kvm, options={"console": console, "seconds": seconds})
+        cyborg.policies.replace(attrs.evolve(cyborg.policies.get(site.policy.id), drill=drill))
+        [job] = cyborg.finish(cyborg.drill(archive))
+        assert (job.error and job.error.code) == code, fleet.said()
+        assert (site.hypervisor.domains(), host.run(["ls", IMAGES]).stdout) == before
+        assert not [argv for argv in host.processes() if "cyborg-drill" in " ".join(argv)]
+    [proof] = cyborg.proofs.find(archive=archive.id)
+    assert (proof.how, proof.bytes > 0, proof.seconds > 0) == ("booted", True, True)
+    assert "last words: " in str(job.error).lower()
+    kept = cyborg.archives.get(archive.id)
+    assert kept.proved_at == proof.proved_at
+    assert kept.doubtful.startswith("a restore drill failed: ")
 
 
 def test_a_cancel_leaves_the_machine_as_it_was(site: Site) -> None:

@@ -85,6 +85,7 @@ def test_a_command_and_back(fleet: Fleet) -> None:
         fleet.cyborg.restore(archive, to=web1, destination="/root/x", options={"command": "x"})
 
 
+@pytest.mark.usefixtures("unlisted")
 def test_back_onto_another_client_that_is_lent_the_vault(fleet: Fleet) -> None:
     [job] = fleet.run(piped(fleet, "seq 1000"))
     other = fleet.client("web2")
@@ -94,6 +95,7 @@ def test_back_onto_another_client_that_is_lent_the_vault(fleet: Fleet) -> None:
     assert fleet.hosts["web2"].read("/root/last") == b"1000\n"
 
 
+@pytest.mark.usefixtures("unlisted")
 def test_what_fails_leaves_no_archive_and_says_why(fleet: Fleet) -> None:
     job = fails(fleet, piped(fleet, "(seq 100000; echo no server >&2; exit 7) | gzip"), "dump_failed")
     assert "exit code 7" in str(job.error)
@@ -108,6 +110,7 @@ def test_what_fails_leaves_no_archive_and_says_why(fleet: Fleet) -> None:
     sound(fleet)
 
 
+@pytest.mark.usefixtures("unlisted")
 def test_a_full_disk_at_either_end(fleet: Fleet) -> None:
     fleet.client("web1")
     fleet.repository(tmpfs_vault="24m")
@@ -124,6 +127,7 @@ def test_a_full_disk_at_either_end(fleet: Fleet) -> None:
     assert done.status == "successful", fleet.said()
 
 
+@pytest.mark.usefixtures("unlisted")
 def test_each_client_has_variables_of_its_own(fleet: Fleet) -> None:
     one, two = fleet.client("web1"), fleet.client("web2")
     vault = fleet.repository()
@@ -140,6 +144,7 @@ def test_each_client_has_variables_of_its_own(fleet: Fleet) -> None:
         fleet.cyborg.policies.replace(attrs.evolve(added, client_extra_vars={one: {"command": "x"}}))
 
 
+@pytest.mark.usefixtures("unlisted")
 def test_hooks_go_before_and_after_whatever_happens(fleet: Fleet) -> None:
     pre = 'env | grep ^CYBORG_ | sort > /root/hook; echo "from the hook"'
     post = 'echo "$CYBORG_OUTCOME:$CYBORG_ERROR" >> /root/hook'
@@ -164,6 +169,7 @@ def test_hooks_go_before_and_after_whatever_happens(fleet: Fleet) -> None:
     assert any("posthook failed" in warning for warning in job.warnings)
 
 
+@pytest.mark.usefixtures("unlisted")
 def test_a_canceled_backup_runs_its_posthook(fleet: Fleet) -> None:
     post = 'sleep 1; echo "$CYBORG_OUTCOME" > /root/hook'
     policy = piped(fleet, "head -c 1500000000 /dev/urandom", posthook=post, compression="zstd,19")

@@ -13,7 +13,7 @@ import cyborglib as cy
 from cyborglib.secret import Secret
 from tests.hosts.conftest import Fleet
 
-pytestmark = pytest.mark.hosts
+pytestmark = [pytest.mark.hosts, pytest.mark.usefixtures("unlisted")]
 
 
 def etc(fleet: Fleet, *names: str, retries: int = 0, **policy: object) -> cy.Policy:

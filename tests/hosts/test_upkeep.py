@@ -74,7 +74,8 @@ def names(fleet: Fleet) -> list[str]:
 def test_a_prune_and_a_compact_free_what_was_to_go_and_the_rest_restores(fleet: Fleet) -> None:
     policy = backed_up(fleet, 4, client={"bandwidth_limit": 3000})
     cyborg = fleet.cyborg
-    first, *_others, last = cyborg.archives
+    first, *_others = cyborg.archives
+    before = size_of(fleet)
     # One more was killed after some checkpoints, which is no attack.
     make_mortal(fleet.hosts["web1"])
     fleet.hosts["web1"].write("/root/kill", "2.5")
@@ -84,10 +85,12 @@ def test_a_prune_and_a_compact_free_what_was_to_go_and_the_rest_restores(fleet: 
     fleet.hosts["web1"].run(["rm", "/srv/data/large", "/root/kill"])
     kept = sorted(verdict.archive.name for verdict in cyborg.prune_plan(policy) if verdict.keep)
     assert len(kept) == 2
-    before = size_of(fleet)
+    left = Intruder(fleet, "web1").borg("list", "--short", "--consider-checkpoints", "{}").stdout
+    assert ".checkpoint" in left
     job = done(fleet, cyborg.prune(policy))
     assert job.status == "successful", fleet.said()
     assert names(fleet) == kept
+    assert ".checkpoint" not in Intruder(fleet, "web1").borg("list", "--short", "--consider-checkpoints", "{}").stdout
     assert size_of(fleet) >= before, "a prune makes nothing final"
     [vault] = cyborg.vaults
     assert vault.baseline is not None
@@ -97,7 +100,7 @@ def test_a_prune_and_a_compact_free_what_was_to_go_and_the_rest_restores(fleet: 
     skipped = done(fleet, cyborg.compact("vault"))
     assert (skipped.status, "compact_after" in skipped.reason) == ("skipped", True), fleet.said()
     # The client is let in again; and our own deletions are no alarm.
-    fleet.run(policy)
+    [newest] = fleet.run(policy)
     cyborg.settings = evolve(cyborg.settings, compact_after=0)
     job = done(fleet, cyborg.compact("vault"))
     assert job.status == "successful", fleet.said()
@@ -107,7 +110,7 @@ def test_a_prune_and_a_compact_free_what_was_to_go_and_the_rest_restores(fleet: 
     assert vault.baseline is not None
     assert vault.baseline.freeable_bytes < 1_000_000
     back = fleet.folder / "back"
-    assert fleet.restore(last, destination=back).status == "successful", fleet.said()
+    assert fleet.restore(fleet.only(newest), destination=back).status == "successful", fleet.said()
     compare(fleet.hosts["web1"].root / "srv/data", back / "srv/data")
     with pytest.raises(cy.Invalid, match="was pruned"):
         cyborg.restore(first, destination=fleet.folder / "no")

@@ -59,7 +59,7 @@ ARCHIVE = cy.Archive(name="old", borg_id="11" * 32, vault=5, policy=9, client=3,
 
 
 def role(
-    type: str, variables: Mapping[str, Any], policy_vars: Mapping[str, Any] | None = None
+    type: str, variables: Mapping[str, Any], policy_vars: Mapping[str, Any] | None = None, *, drill: bool = False
 ) -> tuple[str, Mapping[str, Any], Mapping[str, cy.Secret]]:
     """Each variable that is called `password` or `command` is a secret."""
     values = {f"policy_{type}_{name}": value for name, value in {**(policy_vars or {}), **variables}.items()}

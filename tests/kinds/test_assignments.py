@@ -59,6 +59,9 @@ CASES = [
         {"job": {"options": {"part": "archives"}}, "vault": LOCAL, "repository": DISK},
         {"become_password", "borg_passphrase"},
     ),
+    ("drill", {"client": None}, {"borg_passphrase", "ssh_key"}),
+    ("drill", {"vault": LOCAL, "repository": DISK}, {"become_password", "borg_passphrase"}),
+    ("drill", {"client": OTHER}, {"become_password", "admin_become_password", "borg_passphrase"}),
     ("restore", {}, {"become_password", "borg_passphrase"}),
     ("restore", {"client": None}, {"borg_passphrase", "ssh_key"}),
     (
@@ -103,7 +106,7 @@ def test_each_secret_is_the_one_of_that_name(kind, changes, secrets):
     revealed = {name: secret.reveal() for name, secret in KINDS[given.job.kind].assign(given).secrets.items()}
     wanted = {
         # Of the job's own host: the one that files are carried to has a name for its own.
-        "become_password": OTHER.become_password.reveal() if kind == "restore" and lent(given) else BECOME,
+        "become_password": OTHER.become_password.reveal() if kind in ("restore", "drill") and lent(given) else BECOME,
         "target_become_password": OTHER.become_password.reveal(),
         "admin_become_password": "canary of the administrator",
         "borg_passphrase": PASSPHRASE,
@@ -184,6 +187,7 @@ def test_where_each_kind_works():
         "catalog": ["the controller", "the controller", "web1.example.org"],
         # Never on a client, but for a vault in its own folder.
         "check": ["nas", "the controller", "the controller", "web1.example.org", "web1.example.org"],
+        "drill": ["the controller", "web1.example.org", "web2.example.org"],
         "restore": [
             "web1.example.org",
             "the controller",

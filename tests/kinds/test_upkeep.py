@@ -49,6 +49,7 @@ def test_a_prune_is_told_what_goes_and_what_must_stay() -> None:
     assert sorted(variables["upkeep_decided"]) == ["a5", "a6"]
     assert variables["upkeep_archives"]["a4"] == f"{4:064x}"
     assert variables["upkeep_compact"] is False
+    assert variables["upkeep_leftovers"] == "etc+web1.example.org+"
 
 
 @pytest.mark.parametrize("kind", ["prune", "compact"])

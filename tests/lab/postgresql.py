@@ -13,7 +13,7 @@ from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
-from tests.lab.machine import INSTALL, LabError, environment, locked, remove_tree
+from tests.lab.machine import INSTALL, LabError, environment, kill, locked, remove_tree
 
 PREFIX = "cyborglib-pg-"
 
@@ -47,12 +47,24 @@ class PostgreSQL:
         }
         with (self.folder / "data/postgresql.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+        self.start()
+
+    def start(self) -> None:
+        """Let it answer, after it was made or killed."""
         try:
             self._call("pg_ctl", "start", "-w", "-s", "-D", f"{self.folder}/data", "-l", f"{self.folder}/log")
         except LabError as error:
             log = self.folder / "log"
             said = log.read_text() if log.exists() else ""
             raise LabError(f"{error} {said}") from error
+
+    def kill(self) -> None:
+        """End it and all its processes at once, as a power cut does."""
+        parent = int((self.folder / "data/postmaster.pid").read_text().split()[0])
+        found = [parent]
+        for task in os.listdir(f"/proc/{parent}/task"):
+            found += map(int, Path(f"/proc/{parent}/task/{task}/children").read_text().split())
+        kill(found)
 
     def database(self) -> str:
         """A URL of a new database, as SQLAlchemy with psycopg takes it."""

@@ -198,7 +198,9 @@ def test_what_a_key_may_not(play: Player, host_factory: HostFactory, tmp_path: P
     assert one.run(nas, "borg serve --umask=000", options=()).returncode == 0
 
 
-def test_who_holds_the_kernels_lock_is_alone(play: Player, host_factory: HostFactory, tmp_path: Path) -> None:
+def test_who_holds_the_kernels_lock_is_alone_and_clears_up(
+    play: Player, host_factory: HostFactory, tmp_path: Path
+) -> None:
     nas, client, controller = host_factory(borg="1.2"), Key(tmp_path, "client"), Key(tmp_path, "controller")
     play(nas, [vault(1, "/srv/borg/v", client_key(client), controller_key(controller), lock_wait=2)]).good()
     assert client.borg(nas, "init", "-e", "none", "{}/srv/borg/v").returncode == 0
@@ -223,6 +225,25 @@ def test_who_holds_the_kernels_lock_is_alone(play: Player, host_factory: HostFac
             _, err = waiting.communicate(timeout=60)
             assert waiting.returncode == 0, err
     assert controller.borg(nas, "check", "{}/srv/borg/v").returncode == 0
+    # One of a Borg that died with the host, whose pid belongs to somebody else now: Borg alone would wait for it.
+    lock = "/srv/borg/v/lock.exclusive"
+    left = f'mkdir {lock} && touch {lock}/"$(hostname)@1.1-0"'
+    nas.run(["sh", "-c", left], user="borg")
+    done = client.borg(nas, "list", "--lock-wait", "1", "{}/srv/borg/v")
+    assert (done.returncode, nas.exists(lock)) == (0, False), done.stderr
+    assert "a lock was taken away that a dead Borg had left" in done.stderr
+    # But somebody who uses the vault by hand, on the host itself, is left alone.
+    by_hand = [*nas.enter, "runuser", "-u", "borg", "--", "borg", "with-lock", "/srv/borg/v", "sleep", "60"]
+    env = {**os.environ, "BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK": "yes", "BORG_BASE_DIR": "/tmp/by-hand"}
+    with ended(subprocess.Popen(by_hand, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)):
+        deadline = time.monotonic() + 30
+        while not nas.exists(lock):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        done = client.borg(nas, "list", "--lock-wait", "1", "{}/srv/borg/v")
+        assert done.returncode != 0
+        assert nas.exists(lock)
+        nas.run(["pkill", "-f", "sleep 60"])
 
 
 def test_closed_to_clients(play: Player, host_factory: HostFactory, tmp_path: Path) -> None:

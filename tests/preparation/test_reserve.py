@@ -74,11 +74,11 @@ def test_what_a_client_may_fill_is_what_it_has_and_what_is_free_beyond_the_reser
     assert serve.bound(about(vault, reserve=MB)) == used + free - MB
     assert serve.bound(about(vault, quota=30 * MB)) == 30 * MB, "the quota is less"
     assert serve.bound(about(vault, reserve=0)) == 0, "nothing bounds it"
-    assert capfd.readouterr().err == ""
+    assert capfd.readouterr().err.count("cyborg: reserve: ") == 2, "where it is the reserve that bounds"
     # Somebody else fills the disk: nothing more may come into this vault, and its client hears why.
     (vault.parent / "filler").write_bytes(bytes(free - total // 20 + 1000))
     assert serve.bound(about(vault, quota=90 * MB)) == used
-    assert "cyborg: low on room: " in capfd.readouterr().err
+    assert "cyborg: reserve: " in capfd.readouterr().err
     borg(vault, "compact", str(vault))  # has room
 
 

@@ -79,6 +79,10 @@ def test_commands_as_printed(checkout: Plain) -> None:
     web2, nas = checkout.others["web2"], checkout.others["nas"]
     assert web2.read("/var/tmp/restored/etc/hostname") == host.read("/etc/hostname")
     assert not web2.exists("/etc/cyborg/keys/restore"), "it is let in no longer"
+    assert not web2.exists("/etc/cyborg/keys/drill")
+    assert '"how": "sample"' in said["drill"]
+    for one in (host, web2):
+        assert one.run(["ls", "-A", "/var/tmp/cyborg-drills"]).stdout == ""
     assert len(nas.run(["sh", "-c", "cat ~borg/.ssh/authorized_keys"]).stdout.split("ssh-ed25519 ")) == 2
     for one in (host, web2):
         assert one.run(["sh", "-c", "ls -d /var/tmp/cyborg-carry-* /run/cyborg-carry-* || true"]).stdout == ""

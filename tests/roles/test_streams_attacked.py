@@ -22,9 +22,10 @@ def test_a_restore_fails_whatever_its_command_left_on_stderr(plain: Plain) -> No
     well(plain.backup("piped", command="seq 1000"))
     # A last line without its end.
     assert "failed with exit code 3. It said: refused" in refused(plain, "cat >/dev/null; printf refused >&2; exit 3")
-    # A child that goes on talking, until nothing else is left of the end.
+    # A child that goes on talking, until nothing else is left of the end; on a busy host the exit code may be left.
     talks = "cat >/dev/null; (trap '' TERM; while sleep 0.01; do echo talk >&2; done) & exit 3"
-    assert "not taken in to its end: talk" in refused(plain, talks)
+    said = refused(plain, talks)
+    assert "not taken in to its end: talk" in said or "failed with exit code 3. It said: talk" in said
     assert "failed" in refused(plain, "cat >/dev/null; kill -9 $PPID; exit 3")
 
 
@@ -40,6 +41,7 @@ def test_a_backup_fails_with_the_commands_words_whatever_it_left_on_stderr(plain
     assert content(plain) == "end\r\n"
 
 
+@pytest.mark.faults
 def test_a_command_whose_supervisor_was_killed_is_ended_when_its_time_is_over(plain: Plain) -> None:
     up = "up() { ps -o ppid= -p $1 | tr -d ' '; }"
     orphan = f'{up}; echo begin; kill -9 "$(up $(up $PPID))"; exec -a orphaned-canary sleep 3000'

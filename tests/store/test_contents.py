@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from cyborglib.errors import NotFound
+from cyborglib.errors import JobError, NotFound
 from cyborglib.model import Archive, Entry
 from cyborglib.model.contents import Item
 from cyborglib.store import Store, contents_schema, ingest, names
@@ -395,3 +395,19 @@ def test_every_name_can_be_kept(name: str) -> None:
     kept = names.kept(name)
     assert b"\x00" not in kept.encode()
     assert names.given(kept) == name
+
+
+def test_what_a_dead_job_left_goes_also_where_all_is_read_anew(fleet: Fleet) -> None:
+    store, line = fleet.store, Line(fleet)
+    first, second = line.archive(), line.archive()
+    line.take(first, tree_of(Item("old")))
+    store.jobs.queue([*fleet.chain()[:1]])
+    job = fleet.take()
+    taking = store.contents.begin(second, job.job.id or 0, job.fence)
+    assert taking is not None
+    taking.take([Item("half")])
+    store.contents.renew([first])
+    store.jobs.fail(job.job.id or 0, job.fence, JobError("lost", "its engine was killed"))
+    for archive in (second, first):
+        line.take(archive, tree_of(Item("new")))
+    assert rows(store) == [1, 2, 1]

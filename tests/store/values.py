@@ -11,11 +11,13 @@ from cyborglib.model import (
     Archive,
     Baseline,
     Client,
+    Drill,
     Job,
     JobKind,
     JobStatus,
     Policy,
     Progress,
+    Proof,
     Repository,
     Retention,
     Schedule,
@@ -144,6 +146,15 @@ schedules = st.builds(
     enabled=st.booleans(),
 )
 commands = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
+drills = st.builds(
+    Drill,
+    days=st.integers(0, 3660),
+    files=st.integers(1, 1000),
+    bytes=st.integers(1, 2**62),
+    whole=st.booleans(),
+    host=maybe(whole),
+    options=variables,
+)
 policies = st.builds(
     Policy,
     names,
@@ -160,6 +171,7 @@ policies = st.builds(
     compression=st.sampled_from(["none", "auto,zstd,22", "lzma,0"]),
     timeout=st.integers(1, 31_622_400),
     retries=st.integers(0, 20),
+    drill=drills,
     enabled=st.booleans(),
 )
 
@@ -221,6 +233,20 @@ archives = st.builds(
     deduplicated_bytes=whole,
     roots=st.lists(st.tuples(raw_texts, raw_texts), max_size=3),
 )
+proofs = st.builds(
+    Proof,
+    archive=st.just(1),
+    how=raw_texts,
+    proved_at=maybe(times),
+    policy=maybe(whole),
+    client=maybe(whole),
+    job=maybe(whole),
+    files=whole,
+    bytes=whole,
+    seconds=st.floats(0, 10**9),
+    tables=whole,
+    rows=whole,
+)
 errors = st.builds(JobError, st.sampled_from(ErrorCode), raw_texts, permanent=st.booleans())
 #: The fields of a job that are written while it is worked, and those that it is queued with.
 jobs = st.builds(
@@ -234,6 +260,7 @@ jobs = st.builds(
     hypervisor=maybe(whole),
     archive=maybe(whole),
     launched_by=texts,
+    relaunch_of=st.none() | st.integers(1, 2**62),
     due=maybe(times),
     attempt=sizes,
     attempts=sizes,

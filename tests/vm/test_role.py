@@ -104,14 +104,16 @@ def test_whoever_is_killed_the_domain_is_well(machines: Machines, domain: str, w
     # As large as new: Borg is at work with it for a while.
     machines.sh_there(f"head -c 120M /dev/urandom | dd of={IMAGES}/data.raw bs=1M seek=9 conv=notrunc status=none")
     before = machines.archives()
+    size = int(machines.sh_there(f"du -sm {VAULT}").split()[0])
     with ThreadPoolExecutor(1) as pool:
         done: Future[subprocess.CompletedProcess[str]] = pool.submit(
             machines.backup, "vm", name=domain, keep_free=64
         )
-        size = int(machines.sh_there(f"du -sm {VAULT}").split()[0])
         machines.hypervisor.wait(
-            lambda: int(machines.sh_there(f"du -sm {VAULT}").split()[0]) > size + 30, "Borg has begun to write"
+            lambda: done.done() or int(machines.sh_there(f"du -sm {VAULT}").split()[0]) > size + 30,
+            "Borg has begun to write",
         )
+        assert not done.done(), done.result().stdout
         machines.sh_there(KILLED[whom])
         said = failed(done.result())
     assert PASSPHRASE not in said

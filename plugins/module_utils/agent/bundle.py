@@ -70,6 +70,11 @@ def source_of(name):
         return file.read()
 
 
+def whole(name):
+    """The text of such a program, with the pieces that it needs before it."""
+    return _texts((name,))
+
+
 def exchange(request):
     """The program for one request: :func:`program` with the pieces its operation needs."""
     pieces = PIECES[request["op"]]
@@ -132,6 +137,10 @@ def _text(data):
 
 @functools.lru_cache(maxsize=None)
 def _joined(pieces):
+    return _texts(("frame", *pieces))
+
+
+def _texts(pieces):
     order, texts = [], {}
 
     def need(name):
@@ -142,6 +151,6 @@ def _joined(pieces):
             need(other)
         order.append(name)
 
-    for piece in ("frame", *pieces):
+    for piece in pieces:
         need(piece)
     return "".join(_IMPORT.sub("", texts[name]) for name in order)

@@ -17,7 +17,7 @@ def program(request):
     """
     # A literal of plain values, so that whatever a name holds is data.
     literal = ascii(json.loads(json.dumps(request, allow_nan=False)))
-    begin = "load" if request["op"] in ("load", "plan") else "main"
+    begin = {"load": "load", "plan": "load", "boot": "drill", "gone": "drill"}.get(request["op"], "main")
     return "%simport sys\nsys.exit(main(%s))\n" % (_joined(begin), literal)
 
 

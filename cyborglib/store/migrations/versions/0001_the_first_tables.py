@@ -73,6 +73,7 @@ def upgrade() -> None:
         sa.Column("vault", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("archive", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("launched_by", sa.Text(), nullable=False),
+        sa.Column("relaunch_of", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("due", sa.DateTime(timezone=True), nullable=True),
         sa.Column("attempt", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("attempts", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -340,6 +341,9 @@ def upgrade() -> None:
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("counted_from", sa.DateTime(timezone=True), nullable=True),
         sa.Column("next_run", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("drill", sa.Text(), nullable=True),
+        sa.Column("drills_from", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("next_drill", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["repository"], ["cyborg_repositories.id"], name=op.f("fk_cyborg_policies_repository"), ondelete="RESTRICT"
         ),
@@ -349,6 +353,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cyborg_policies")),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_cyborg_policies_next_drill", "cyborg_policies", ["next_drill"], unique=False)
     op.create_index("ix_cyborg_policies_next_run", "cyborg_policies", ["next_run"], unique=False)
     op.create_index("ix_cyborg_policies_repository", "cyborg_policies", ["repository"], unique=False)
     op.create_index("ix_cyborg_policies_schedule", "cyborg_policies", ["schedule"], unique=False)
@@ -455,6 +460,27 @@ def upgrade() -> None:
     op.create_index("ix_cyborg_archives_job", "cyborg_archives", ["job"], unique=False)
     op.create_index("ix_cyborg_archives_policy_client", "cyborg_archives", ["policy", "client"], unique=False)
     op.create_index("uq_cyborg_archives_vault_borg_id", "cyborg_archives", ["vault", "borg_id"], unique=True)
+    op.create_table(
+        "cyborg_proofs",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("archive", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("how", sa.Text(), nullable=False),
+        sa.Column("proved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("policy", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("client", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("job", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("files", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("bytes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=False),
+        sa.Column("tables", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("rows", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["archive"], ["cyborg_archives.id"], name=op.f("fk_cyborg_proofs_archive"), ondelete="RESTRICT"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_cyborg_proofs")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_cyborg_proofs_archive", "cyborg_proofs", ["archive"], unique=False)
     op.create_table(
         "cyborg_policy_clients",
         sa.Column("policy", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),

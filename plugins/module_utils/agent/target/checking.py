@@ -20,6 +20,8 @@ def check(request):
         raise invalid("files", "an object whose names are those of files, without a folder")
     if set(request["files"]) & set(request["fifos"]):
         raise invalid("fifos", "an object with other names than files has")
+    if not texts(request.get("locks") or []) or isinstance(request.get("locks"), dict):
+        raise invalid("locks", "a list of folders")
     for field in ("timeout", "grace"):
         value = request.get(field)
         if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0):

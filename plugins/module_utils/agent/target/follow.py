@@ -5,11 +5,14 @@ import os
 import select
 import time
 
+from .forgotten import bar
 from .frame import Raw, to_text
 from .places import open_job
 from .ring import log_end, read_log
 from .state import read_file, started_at, state_of
 
+#: What of the sources is told in the answer, and kept in the file "about", a line each, for who attaches later.
+TOLD = ("roots", "left_out", "absent")
 PIECE = 256 * 1024
 #: Seconds between looks, the first ones short: most exchanges with a short job end in them.
 STEP_MIN, STEP_MAX = 0.02, 0.2
@@ -17,9 +20,20 @@ STEP_MIN, STEP_MAX = 0.02, 0.2
 
 def op_follow(request):
     job = open_job(request)
+    if job is None and request.get("bar"):
+        job = bar(request)
     if job is None:
         return {"state": "unknown"}
-    return follow(job, request)
+    reply = follow(job, request)
+    if request.get("about"):
+        reply.update(about(job))
+    return reply
+
+
+def about(job):
+    """What of the sources was told when the job was started."""
+    lines = (read_file(job, "about") or b"").decode("ascii").splitlines()
+    return {key: Raw(lines[number]) for number, key in enumerate(TOLD) if lines}
 
 
 def follow(job, request, bell=None):

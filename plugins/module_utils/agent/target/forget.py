@@ -2,11 +2,12 @@
 
 """The engine has recorded a job's end: its folder goes, the memory that it ran stays for a while."""
 
+from .forgotten import remember
 from .frame import Fenced, Gone, Refused
 from .places import job_name, open_folder, open_job, root_path
 from .room import SMALL, size_of
 from .state import Guard, remove_files, state_of
-from .sweep import remember, remove
+from .sweep import remove
 from .window import out_pieces
 
 

@@ -2,7 +2,8 @@
 """Written by cyborg; sshd runs it for each of its keys. It lets one Borg at a time serve one vault, and nothing else.
 
 Whoever holds the kernel's lock on the vault is the only one to write it: a lock that Borg itself keeps in the vault
-can be broken by any client, this one cannot, and it is let go when its holder dies, whatever way.
+can be broken by any client, this one cannot, and it is let go when its holder dies, whatever way. So one of Borg's that
+is found while this one is held was left by a Borg that died here, and is taken away.
 
     serve --vault TAG --mode client|controller
 """
@@ -15,6 +16,8 @@ import select
 import shlex
 import sys
 import time
+
+from .borg_locks import clear_lock
 
 STATE = "/var/lib/cyborg"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -43,6 +46,7 @@ def main(argv):
     look(tag, mode)
     lock(tag, int(about["wait"]))
     look(tag, mode)  # it may have been closed while we waited
+    unlock(about["path"])
     borg = find(about["borg"])
     command = [borg, "serve", *level, "--restrict-to-repository", about["path"]]
     if mode == "client":
@@ -122,6 +126,15 @@ def lock(tag, wait):
         time.sleep(0.1)
 
 
+def unlock(path):
+    """What cannot be taken away is found by Borg, which says so."""
+    try:
+        if clear_lock(path, alone=True):
+            sys.stderr.write("cyborg's note: a lock was taken away that a dead Borg had left.\n")
+    except OSError as error:
+        sys.stderr.write("cyborg's note: the lock of a dead Borg cannot be taken away: %s.\n" % error)
+
+
 def bound(about):
     """Bytes that a client may fill the vault to: its quota, and never so much that less than the reserve is left.
 
@@ -136,12 +149,14 @@ def bound(about):
     used = stored(about["path"])
     if used is None:
         return quota
-    room = max(0, free - reserve)
-    if room < total // 100:
-        sys.stderr.write("cyborg: low on room: %d of %d bytes are free where the vault lies\n" % (free, total))
-        sys.stderr.flush()
-    most = max(LEAST_QUOTA, used + room)
-    return min(quota, most) if quota else most
+    most = max(LEAST_QUOTA, used + max(0, free - reserve))
+    if quota and quota <= most:
+        return quota
+    # Borg will call it a quota: who reads its words has to know better.
+    message = "cyborg: reserve: of %d bytes that are free, %d are kept for prune and compact\n"
+    sys.stderr.write(message % (free, reserve))
+    sys.stderr.flush()
+    return most
 
 
 def stored(path):

@@ -195,4 +195,5 @@ def transactions(path, since):
 def seconds_of(text):
     import calendar
 
-    return calendar.timegm(time.strptime(text.partition(".")[0], "%Y-%m-%dT%H:%M:%S"))
+    # Borg 1.4 adds the offset, which is that of UTC.
+    return calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S"))

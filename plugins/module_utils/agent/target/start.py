@@ -7,21 +7,21 @@ import os
 import sys
 import time
 
+from .borg_locks import clear_locks
 from .checking import check
-from .follow import follow
+from .follow import TOLD, about, follow
 from .forget import let_go
-from .frame import Raw, Refused, dumps, failure, to_bytes, to_text
+from .forgotten import forgotten
+from .frame import Refused, dumps, failure, to_bytes, to_text
 from .memory import files_place, write_files
 from .places import DIRECTORY, FILE, job_name, open_folder, open_job, root_path, unsafe
 from .room import limits, reserve
 from .scope import launch_in_scope, scope_command
 from .sources import examine
-from .state import MARK, Guard, exists, read_file, remove_files, write_file
+from .state import MARK, Guard, exists, remove_files, write_file
 from .supervise import supervise
-from .sweep import forgotten, remove, sweep
+from .sweep import remove, sweep
 
-#: What of the sources is told in the answer, and kept in the file "about", a line each, for who attaches later.
-TOLD = ("roots", "left_out", "absent")
 NO_NEWS = {
     "state": "starting", "offset": 0, "seen": 0, "lines": [], "part": "", "dropped": 0, "more": False, "progress": None,
 }
@@ -51,10 +51,7 @@ def op_start(request):
         # It runs, so this is no refusal, whatever keeps us from looking.
         reply = dict(NO_NEWS, agent_error=failure(error))
     reply["started"] = bell is not None
-    about = read_file(job, "about")
-    if about:
-        lines = about.decode("ascii").splitlines()
-        reply.update({key: Raw(lines[number]) for number, key in enumerate(TOLD)})
+    reply.update(about(job))
     return reply
 
 
@@ -88,11 +85,14 @@ def begin(request, root, path):
         reserve(job)
         write_files(request, job, place)
         new_cwd = prepare(request, place or b"%s/%s/files" % (path, to_bytes(request["job"])))
+        fcntl.flock(root, fcntl.LOCK_SH)
         os.rename(name, request["job"], src_dir_fd=root, dst_dir_fd=root)
         name = request["job"]
         if forgotten(root, name):
-            # It ran and was acknowledged between our two looks.
+            # It ran and was acknowledged between our two looks; or somebody found that it was not here, and barred it.
             raise already_forgotten()
+        fcntl.flock(root, fcntl.LOCK_UN)
+        clear_locks(request)
         return job, launch(request, job, lock)
     except BaseException:
         undo(root, name, job, new_cwd)

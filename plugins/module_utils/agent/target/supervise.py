@@ -6,6 +6,7 @@ import os
 import select
 import time
 
+from .borg_locks import clear_locks
 from .command import Command
 from .ending import Steps, grace_of, group_lives, members, send, signal
 from .fifos import Fifos
@@ -161,6 +162,8 @@ class Supervisor:
         status = self.status
         died = os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else None
         rc = None if status is None else 128 + died if died else os.WEXITSTATUS(status)
+        if rc:
+            clear_locks(self.request)  # Killed, it could not do so itself.
         result = dict(
             self.reading.summary(),
             rc=127 if error else rc, signal=died, limit=self.limit(rc, died), timed_out=self.timed_out,

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# ruff: noqa: SIM105 - importing contextlib would cost more than the exchange
 """Removes what nobody will ask for again. Only what bears our mark; a living job never."""
 
 import os
 import time
 
+from .forgotten import FORGOTTEN, remember
 from .places import DIRECTORY, open_folder, remove_tree, root_path, unlink
 from .state import MARK, alive, read_file, remove_files
 
 DAY = 86400.0
 #: Days after which a folder whose start did not come to its end is removed.
 UNFINISHED = 1 / 24
-#: Folder of empty files, one per acknowledged attempt: such an attempt is not started again.
-FORGOTTEN, REMEMBERED = ".forgotten", 30
+#: Days for which it is known that an attempt is not to be started again.
+REMEMBERED = 30
 
 
 def op_sweep(request):
@@ -74,22 +74,6 @@ def age_of(folder, name, now):
         return (now - os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime) / DAY
     except FileNotFoundError:
         return 0.0
-
-
-def remember(root, name):
-    try:
-        os.mkdir(FORGOTTEN, 0o700, dir_fd=root)
-    except FileExistsError:
-        pass
-    os.close(os.open(FORGOTTEN + "/" + name, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=root))
-
-
-def forgotten(root, name):
-    try:
-        os.stat(FORGOTTEN + "/" + name, dir_fd=root, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def forget_forgotten(root, now):
