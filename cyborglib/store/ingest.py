@@ -85,6 +85,12 @@ class _Found:
     there: list[Span]
     spans: list[Span]
 
+    def __getitem__(self, place: int) -> int:
+        """As of a row: its path, or where its first span begins."""
+        if place == 0:
+            return self.path
+        return self.there[0].first if self.there else -1
+
 
 @define
 class Ingest:
@@ -214,7 +220,8 @@ class _Batch:
 
     def __init__(self, connection: Connection, place: Place, known: dict[tuple[Any, ...], int]) -> None:
         self._connection, self._place, self._owners = connection, place, known
-        self._found: dict[tuple[int, str], _Found] = {}
+        #: Folder and name -> what is there: of most a row as the database gives it, as objects for a million are dear.
+        self._found: dict[tuple[int, str], Any] = {}
         self._changed: list[_Found] = []
         self._paths: list[tuple[Any, ...]] = []
         self._new: list[tuple[Any, ...]] = []
@@ -224,49 +231,55 @@ class _Batch:
         self._alone = (first, last)
 
     def look_up(self, wave: dict[int, list[tuple[str, str, Item, bool]]]) -> None:
+        """What the database has of some names, by their folders."""
         wanted = {parent: [name for name, *_ in there] for parent, there in wave.items()}
         place, found = self._place, self._found
-        for path, parent, name, first, last, *state in bulk.looked_up(
-            self._connection, wanted, place.series, place.low, place.high
-        ):
-            one = found.get((parent, name))
-            if one is None:
-                one = found[parent, name] = _Found(path, [], [])
-            # The same name may be asked for twice, and then each of its spans comes twice.
-            if first is not None and (not one.there or all(first != span.first for span in one.there)):
-                one.there.append(Span(first, last, tuple(state)))
-                one.spans = one.there
+        for row in bulk.looked_up(self._connection, wanted, place.series, place.low, place.high):
+            key = (row[1], row[2])
+            known = found.get(key)
+            if known is None:
+                found[key] = tuple(row)
+            # A name that is asked for twice comes twice.
+            elif known[3] != row[3]:
+                one = found[key] = self._opened(known) if isinstance(known, tuple) else known
+                if all(span.first != row[3] for span in one.there):
+                    one.there.append(Span(row[3], row[4], tuple(row[5:])))
 
     def hold(self, parent: int, name: str, item: Item, seen: Marks, *, always: bool) -> int:
         """The archive holds an entry at a path, whose id this gives; unless it was told already, and not `always`."""
         key = (parent, name)
-        one = self._found.get(key)
-        if one is None:
-            path = self._next
+        known = self._found.get(key)
+        if known is None:
+            path, again = self._next, False
             self._next += 1
             fold = names.folded(name)
             self._paths.append((path, parent, name, None if fold == name else fold))
-            one = self._found[key] = _Found(path, [], [])
-            again = False
         else:
-            again = one.path in seen
+            path = int(known[0])
+            again = path in seen
             if again and not always:
-                return one.path
-        seen.add(one.path)
-        state, spans, place = self._state(item), one.spans, self._place
-        if not spans:
+                return path
+        seen.add(path)
+        state, place = self._state(item), self._place
+        if known is None or (known[3] is None and not again):
             first, last = self._alone
-            one.spans = one.there = [Span(first, last, state)]
-            self._new.append((one.path, place.series, first, last, *state))
-            return one.path
-        first, last, known = spans[0]
-        # What most entries are: as they were in the archive before, and in the one after.
-        if not again and known == state and first <= place.low and last >= place.high and len(spans) == 1:
-            return one.path
-        if spans is one.there:
-            self._changed.append(one)
-        one.spans = place.put(spans, state)
-        return one.path
+            self._found[key] = (path, parent, name, first, last, *state)
+            self._new.append((path, place.series, first, last, *state))
+            return path
+        if isinstance(known, tuple):
+            # What most entries are: as they were in the archive before, and in the one after.
+            if not again and known[5:] == state and known[3] <= place.low and known[4] >= place.high:
+                return path
+            known = self._found[key] = self._opened(known)
+        if known.spans is known.there:
+            self._changed.append(known)
+        known.spans = place.put(known.spans, state)
+        return path
+
+    @staticmethod
+    def _opened(row: tuple[Any, ...]) -> _Found:
+        there = [] if row[3] is None else [Span(row[3], row[4], tuple(row[5:]))]
+        return _Found(row[0], there, there)
 
     def _state(self, item: Item) -> State:
         owner = self._owners.get(item[5:9])

@@ -41,7 +41,7 @@ class ActionModule(Loading):
             boot["agent"] = not args["console"]
             told = self._program("boot", boot, args["seconds"] + 300)
         finally:
-            self._gone({"folder": folder, "name": name})
+            self._clear({"folder": folder, "name": name})
         seconds = told.get("seconds")
         if told.get("how") not in ("console", "agent") or not isinstance(seconds, (int, float)):
             raise Failure("hostile_answer", "The hypervisor gave an answer that no program of ours gives.")
@@ -54,7 +54,7 @@ class ActionModule(Loading):
         done = self.shell(op, RUN, secrets={"PROGRAM": program(dict(request, op=op))}, timeout=timeout, **asked)
         return answered(done, op)
 
-    def _gone(self, request):
+    def _clear(self, request):
         try:
             self._program("gone", request, watched=False)
         except Failure as problem:

@@ -13,7 +13,7 @@ from ansible_collections.cyborg.backup.plugins.plugin_utils.control import Contr
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Canceled, Failure
 
 #: Bytes: what of a listing may lie on the host, what is fetched in one exchange, and what the library gets at a time.
-WINDOW, FETCH, HAND = 16 * 1024 * 1024, 4 * 1024 * 1024, 1024 * 1024
+WINDOW, FETCH, HAND = 16 * 1024 * 1024, 4 * 1024 * 1024, 512 * 1024
 #: Seconds that an exchange waits for as much.
 WAIT = 20
 #: What the library says of a listing -> how the job fails, where that is not the same word.

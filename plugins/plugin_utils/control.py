@@ -20,6 +20,8 @@ from contextlib import suppress
 
 ENVIRONMENT = "CYBORG_CONTROL"
 LIMIT = 16 * 1024 * 1024
+#: Pieces of a listing that the library may still have to take in.
+AHEAD = 6
 
 
 class ControlError(Exception):
@@ -67,8 +69,8 @@ class Control:
     def __init__(self, path, job, attempt):
         self._path, self._job, self._attempt = path, job, attempt
         self._connection = None
-        #: True while a piece of a listing was sent whose answer was not read.
-        self._owed = False
+        #: How many pieces of a listing were sent whose answers were not read.
+        self._owed = 0
         #: True if the job had been canceled when the connection was made.
         self.canceled = False
 
@@ -147,13 +149,13 @@ class Control:
         return bool(self._call({"do": "contents", "archive": archive, "begin": borg_id})["wanted"])
 
     def contents(self, archive, text):
-        """The next piece of the listing. Its answer is read before the next call: meanwhile more can be fetched."""
-        self._settle()
+        """The next piece of the listing. Its answer is read later: some may be on their way meanwhile."""
+        self._settle(AHEAD)
         try:
             send(self._connection, {"do": "contents", "archive": archive, "piece": text})
         except OSError as problem:
             raise _gone(problem) from problem
-        self._owed = True
+        self._owed += 1
 
     def contents_end(self, archive):
         """That was all, and Borg came to a good end: {"entries", "left_out"}."""
@@ -183,10 +185,20 @@ class Control:
         self._settle()
         return _ask(self._connection, message)
 
-    def _settle(self):
-        if self._owed:
-            self._owed = False
-            _answered(self._connection)
+    def _settle(self, most=0):
+        """Read answers until no more are owed; of a refusal all, as nothing else is to hear of it."""
+        refused = None
+        while self._owed > (0 if refused else most):
+            self._owed -= 1
+            try:
+                _answered(self._connection)
+            except ControlError as problem:
+                if problem.code == "gone":
+                    self._owed = 0
+                    raise
+                refused = refused or problem
+        if refused:
+            raise refused
 
 
 class Watch:

@@ -37,7 +37,7 @@ class DrillFiles:
         try:
             return self._compared(args)
         finally:
-            self._gone()
+            self._clear()
 
     def _compared(self, args):
         name, wait = args["archive"], {"lock_wait": args["lock_wait"]}
@@ -113,7 +113,7 @@ class DrillFiles:
             raise self.refused(told)
         return told
 
-    def _gone(self):
+    def _clear(self):
         """Remove scratch, whatever happened, and whatever modes old files have."""
         try:
             told = self.answer_of(program(["restoring"], {"op": "restore_undo", "destination": self._scratch}))

@@ -346,8 +346,11 @@ def test_a_listing_comes_in_pieces_and_is_whole_or_nothing(control: Socket) -> N
     for wrong in (text[:-5], text.replace("0123", "3210"), "Traceback"):
         job.contents_begin(8, ARCHIVE)
         job.contents(8, wrong)
+        for _ in range(4):
+            job.contents(8, text[:-5])
         with pytest.raises(ControlError) as refused:
             job.contents_end(8)
+        job.output(["goes on"])
         assert (refused.value.code, got[8].end) == ("unparsable", "abandoned")
         with pytest.raises(ControlError):
             job.contents_end(8)
