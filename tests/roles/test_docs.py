@@ -72,6 +72,8 @@ def test_commands_as_printed(checkout: Plain) -> None:
     assert [archive["name"] for archive in listed["archives"]] == ["etc-1", "users-1", "packages-1"]
     assert "etc-1" in said["catalog"]
     assert "Finished cryptographic data integrity verification" in said["check"]
+    assert '"missing": []' in said["recover"]
+    assert '"free": ' in said["measure"]
     assert host.read("/var/tmp/restored/etc/hostname") == host.read("/etc/hostname")
     assert host.read("/var/tmp/users").splitlines() == sorted(host.read("/etc/passwd").splitlines())
     assert b"install" in host.read("/var/lib/packages/selections")
