@@ -119,7 +119,9 @@ def test_whoever_is_killed_the_domain_is_well(machines: Machines, domain: str, w
     assert PASSPHRASE not in said
     machines.hypervisor.wait(lambda: machines.hypervisor.left(domain) == [], "nothing is left")
     healthy(machines, domain)
-    assert [name for name in machines.archives() if not name.endswith(".checkpoint")] == before
+    left = [name for name in machines.archives() if not name.endswith(".checkpoint")]
+    # A Borg that nobody looks after any more may still come to its end: that archive is whole, see the test below.
+    assert left == before or (whom == "the agent" and left[:-1] == before)
     machines.sh_there(f"borg break-lock {VAULT}")
 
 
