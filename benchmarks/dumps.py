@@ -6,6 +6,8 @@ On real hosts over ssh, Borg on the client, the vault on another host. Both back
 since the backup before: Borg reads, cuts and looks up all of it, and stores next to nothing. The pipe is one line of
 shell by ssh, without any check of what came. `whole` is the wall clock from the call to its return; `stream` is Borg's
 own time for the archive; `beside` is what is not in it: Ansible, ssh, Borg's start, what is asked before and after.
+`CPU` is of all hosts and this process together (server, Borg, both ends of ssh), which other work on the machine hardly
+changes. A throughput is the pipe's time by the library's.
 """
 
 from __future__ import annotations
@@ -28,12 +30,15 @@ import attrs
 from cryptography.fernet import Fernet
 
 import cyborglib as cy
+from benchmarks.yard import adopt, cpu_of, surroundings
 from tests.lab import Host, Lab
 from tests.lab.cluster import Cluster
 from tests.lab.hypervisor import IMAGES, Hypervisor
 from tests.lab.mariadb import MariaDB
 
 PASSPHRASE = "of the bare pipe"
+#: Seconds before and after each turn, for what it leaves to do.
+SETTLING = 1.0
 
 
 class Subject(ABC):
@@ -219,22 +224,28 @@ def measure(name: str, megabytes: int, rounds: int, folder: Path) -> list[str]:
             bare, library = Bare(subject, nas), Library(subject, nas, folder)
             for first in (bare, library):
                 first.turn()
-            turns: dict[str, list[tuple[float, float]]] = {"pipe": [], "library": []}
+            turns: dict[str, list[tuple[float, float, float]]] = {"pipe": [], "library": []}
             for number in range(rounds):
                 order = [("pipe", bare), ("library", library)]
                 for who, contender in order if number % 2 == 0 else reversed(order):
-                    turns[who].append(contender.turn())
-                    print(f"  {name} {who}: {turns[who][-1][0]:.2f} s, stream {turns[who][-1][1]:.2f} s", flush=True)
+                    time.sleep(SETTLING)
+                    before = cpu_of(lab, nas)
+                    whole, stream = contender.turn()
+                    time.sleep(SETTLING)
+                    used = (cpu_of(lab, nas) - before).all
+                    turns[who].append((whole, stream, used))
+                    print(f"  {name} {who}: {whole:.2f} s, stream {stream:.2f} s, CPU {used:.2f} s", flush=True)
             library.cyborg.close()
     size = library.size / 1e6
     rows = []
     for who, theirs in turns.items():
-        whole, stream = (median(turn[part] for turn in theirs) for part in (0, 1))
+        whole, stream, used = (median(turn[part] for turn in theirs) for part in (0, 1, 2))
         beside = median(turn[0] - turn[1] for turn in theirs)
-        ratios = [median(p[part] / t[part] for p, t in zip(turns["pipe"], theirs, strict=True)) for part in (0, 1)]
+        pairs = list(zip(turns["pipe"], theirs, strict=True))
+        ratios = [median(pipe[part] / own[part] for pipe, own in pairs) for part in (0, 1, 2)]
         rows.append(
-            f"| {name} | {who} | {size:.0f} | {whole:.2f} | {stream:.2f} | {beside:.2f} | {size / stream:.0f} | "
-            f"{ratios[0]:.2f} | {ratios[1]:.2f} |"
+            f"| {name} | {who} | {size:.0f} | {whole:.2f} | {stream:.2f} | {beside:.2f} | {used:.2f} | "
+            f"{ratios[0]:.2f} | {ratios[1]:.2f} | {1 / ratios[2]:.2f} |"
         )
     return rows
 
@@ -259,12 +270,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=sorted(SUBJECTS), default=sorted(SUBJECTS))
     given = parser.parse_args()
+    adopt()
+    print("\n".join(surroundings()))
     rows = []
     with tempfile.TemporaryDirectory(prefix="cyborg-bench-") as folder:
         for name in given.only:
             rows += measure(name, given.megabytes, given.rounds, Path(folder))
-    print("| | contender | MB | whole s | stream s | beside s | MB/s | throughput, whole | throughput, stream |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| | contender | MB | whole s | stream s | beside s | CPU s | throughput, whole | throughput, stream | CPU |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     print("\n".join(rows))
 
 

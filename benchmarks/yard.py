@@ -54,8 +54,7 @@ class Yard:
     """
 
     def __init__(self, count: int, mount: Path | None = None) -> None:
-        # What is detached (shared ssh connections) stays in this process's tree, so that it is measured as well.
-        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+        adopt()
         self.lab = Lab()
         self._before = os.environ.get("SSH_AUTH_SOCK")
         os.environ["SSH_AUTH_SOCK"] = str(self.lab.auth_sock)
@@ -91,17 +90,7 @@ class Yard:
 
     def cpu(self) -> Cpu:
         """What was used until now, by processes that live and by those that their parents have waited for."""
-        namespaces = {_namespace(host._init): host for host in self.lab.hosts}
-        used: dict[str, float] = defaultdict(float)
-        ours = tree()
-        for pid in _pids():
-            with suppress(OSError):
-                host = namespaces.get(_namespace(pid))
-                if host is not None:
-                    used["nas" if host is self.nas else "clients"] += _cpu_of(pid)
-                elif pid in ours:
-                    used["controller"] += _cpu_of(pid)
-        return Cpu(used["controller"], used["clients"], used["nas"])
+        return cpu_of(self.lab, self.nas)
 
     def count_archives(self, vaults: Iterable[tuple[str, str]]) -> dict[str, int]:
         """How many archives lie in vaults of the nas, each given as (path, passphrase).
@@ -112,6 +101,26 @@ class Yard:
         said = self.nas.run(["/usr/bin/python3", COUNT], input=asked).stdout
         found: dict[str, int] = json.loads(said)
         return found
+
+
+def adopt() -> None:
+    """What is detached (shared ssh connections) stays in this process's tree, so that it is measured as well."""
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+
+
+def cpu_of(lab: Lab, nas: Host) -> Cpu:
+    """What this process and a lab's hosts have used until now."""
+    namespaces = {_namespace(host._init): host for host in lab.hosts}
+    used: dict[str, float] = defaultdict(float)
+    ours = tree()
+    for pid in _pids():
+        with suppress(OSError):
+            host = namespaces.get(_namespace(pid))
+            if host is not None:
+                used["nas" if host is nas else "clients"] += _cpu_of(pid)
+            elif pid in ours:
+                used["controller"] += _cpu_of(pid)
+    return Cpu(used["controller"], used["clients"], used["nas"])
 
 
 def tree() -> set[int]:
@@ -169,4 +178,4 @@ def _version(name: str) -> str:
         return "?"
 
 
-__all__ = ["BORGMATIC", "Cpu", "Host", "Yard", "surroundings", "tree"]
+__all__ = ["BORGMATIC", "Cpu", "Host", "Yard", "adopt", "cpu_of", "surroundings", "tree"]

@@ -14,7 +14,7 @@ from cyborglib import launching
 from cyborglib.executor import ArchiveMade, Control, HostRun, Run
 
 #: Seconds after which a test that waits for something has failed: long, as the machine may be busy.
-LONG = 30.0
+LONG = 150.0
 
 
 class Fleet:

@@ -158,7 +158,7 @@ def test_a_lost_database_and_a_key_in_a_file(fleet: Fleet) -> None:
     keys = fleet.hosts["web1"].run(["sh", "-c", "cat /etc/cyborg/keys/vault-1.pub"]).stdout
 
     # Another store, and what the recovery kit says.
-    fleet.database = fleet.folder / "new.db"
+    fleet.url = f"sqlite:///{fleet.folder / 'new.db'}"
     cyborg = fleet.open()
     vault = fleet.repository("again")
     again, web2 = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -78,9 +79,12 @@ def test_a_prune_and_a_compact_free_what_was_to_go_and_the_rest_restores(fleet: 
     before = size_of(fleet)
     # One more was killed after some checkpoints, which is no attack.
     make_mortal(fleet.hosts["web1"])
-    fleet.hosts["web1"].write("/root/kill", "2.5")
-    write_random(fleet.hosts["web1"], "/srv/data/large", 4 * SIZE)
+    write_random(fleet.hosts["web1"], "/srv/data/large", 8 * SIZE)
+    known = transactions(fleet)
+    killer = threading.Thread(target=kill_after_a_checkpoint, args=(fleet, known))
+    killer.start()
     [killed] = cyborg.run(policy)
+    killer.join()
     assert killed.status == "failed", fleet.said()
     fleet.hosts["web1"].run(["rm", "/srv/data/large", "/root/kill"])
     kept = sorted(verdict.archive.name for verdict in cyborg.prune_plan(policy) if verdict.keep)
@@ -198,20 +202,35 @@ def test_a_vault_in_a_folder_of_the_client_is_checked_instead(fleet: Fleet) -> N
     assert cyborg.vaults.get(1).suspect
 
 
-#: Borg that makes a checkpoint each second, and is killed after a while where the file says so.
+#: Borg that makes a checkpoint each second, and is killed after as many seconds as the file says, if there is one.
 MORTAL = """#!/usr/bin/python3
-import os, subprocess, sys
+import os, subprocess, sys, time
 argv = ["/usr/bin/borg.real", *["1" if word == "1800" else word for word in sys.argv[1:]]]
-if "create" in argv and os.path.exists("/root/kill"):
-    child = subprocess.Popen(argv, close_fds=False)
-    try:
-        sys.exit(child.wait(timeout=float(open("/root/kill").read())))
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-        os.kill(os.getpid(), 9)
+if "create" in argv:
+    child, began = subprocess.Popen(argv, close_fds=False), time.monotonic()
+    while child.poll() is None:
+        if os.path.exists("/root/kill") and time.monotonic() - began > float(open("/root/kill").read() or 99):
+            child.kill()
+            child.wait()
+            os.kill(os.getpid(), 9)
+        time.sleep(0.05)
+    sys.exit(child.returncode)
 os.execv(argv[0], argv)
 """
+
+
+def transactions(fleet: Fleet) -> int:
+    """How many there were of the client's."""
+    [vault] = fleet.cyborg.vaults
+    return len(fleet.hosts["nas"].read(f"{vault.where.path}/transactions").splitlines())
+
+
+def kill_after_a_checkpoint(fleet: Fleet, known: int) -> None:
+    """Wait until the backup that is at work has made one, and end its Borg."""
+    until = time.monotonic() + 60
+    while transactions(fleet) <= known and time.monotonic() < until:
+        time.sleep(0.1)
+    fleet.hosts["web1"].write("/root/kill", "0")
 
 
 def make_mortal(host: Host) -> None:

@@ -74,6 +74,15 @@ def test_a_large_stream_is_whole_and_deduplicated(plain: Plain) -> None:
     assert stats["deduplicated_size"] < 600_000
 
 
+def test_the_files_cache_of_other_backups_is_left_alone(plain: Plain) -> None:
+    well(plain.backup("config"))
+    look = "find /root/.cache/borg -name 'files*' -type f -exec md5sum {} +"
+    before = plain.host.run(["sh", "-c", look]).stdout
+    assert before
+    well(plain.backup("piped", command="seq 3"))
+    assert plain.host.run(["sh", "-c", look]).stdout == before
+
+
 def test_the_command_is_not_in_the_archive(plain: Plain) -> None:
     well(plain.backup("piped", command="echo hello # canary-command-5512"))
     told = plain.borg("info", "--json", f"{VAULT}::{plain.archive}")
