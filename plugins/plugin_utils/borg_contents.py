@@ -8,14 +8,15 @@ import time
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.cyborg.backup.plugins.module_utils.agent import AgentError
 from ansible_collections.cyborg.backup.plugins.plugin_utils import borg_argv
-from ansible_collections.cyborg.backup.plugins.plugin_utils.agent_action import OVERDUE, PATIENCE, RECONNECT
+from ansible_collections.cyborg.backup.plugins.plugin_utils.agent_action import OVERDUE, RECONNECT
 from ansible_collections.cyborg.backup.plugins.plugin_utils.control import ControlError
 from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Canceled, Failure
 
 #: Bytes: what of a listing may lie on the host, what is fetched in one exchange, and what the library gets at a time.
 WINDOW, FETCH, HAND = 16 * 1024 * 1024, 4 * 1024 * 1024, 512 * 1024
-#: Seconds that an exchange waits for as much.
-WAIT = 20
+#: Seconds that an exchange waits for as much, and for which a host is asked again that is out of reach: the agent ends
+#: a listing that nobody has fetched from for five minutes.
+WAIT, PATIENCE = 20, 240
 #: What the library says of a listing -> how the job fails, where that is not the same word.
 CODES = {"refused": "internal", "ended": "lost"}
 #: After one of these the next archive would fare no better.

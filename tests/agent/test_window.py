@@ -65,3 +65,13 @@ def test_a_window_is_a_number_of_bytes(target):
         if wrong == 0:
             continue  # none
         assert target.start(["true"], window=wrong)["error"]["code"] == "invalid"
+
+
+def test_a_command_whose_reader_is_gone_is_ended(target):
+    """Else a listing whose engine was killed would keep its vault locked for as long as the job may take."""
+    patch = ("OUT_PATIENCE = 300", "OUT_PATIENCE = 1")
+    follow = {"offset": 0, "seen": 0, "wait": 0, "quiet": 0}
+    target.feed(target.program("start", "1.1", patch, argv=["yes"], window=WINDOW, grace=1, follow=follow))
+    result = target.do("follow", "1.1", wait=30, quiet=30)["result"]
+    assert result["timed_out"] is True
+    assert result["rc"] != 0

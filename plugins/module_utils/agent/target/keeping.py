@@ -71,7 +71,7 @@ class Out:
         """Never: what is too much is counted."""
         return False
 
-    waits = full
+    waits = left_alone = full
 
     def write(self, data):
         # Nothing is kept behind a gap: what is missing must be the end, and be told.

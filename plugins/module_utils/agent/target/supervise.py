@@ -73,7 +73,7 @@ class Supervisor:
         open_fds, ended_at, readable = {command.out, command.err}, None, ()
         while open_fds or self.status is None or self.left(command):
             now = time.monotonic()
-            if self.status is None and deadline is not None and now >= deadline:
+            if self.status is None and ((deadline is not None and now >= deadline) or self.out.left_alone()):
                 self.end(command, now)
             if self.status is not None:
                 # The command has ended: what is left of its group is ended too. Whoever left the group and still

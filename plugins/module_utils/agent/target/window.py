@@ -10,8 +10,9 @@ from .places import FILE, unlink
 OUT_PREFIX, OUT_SEGMENT = "out.", 1024 * 1024
 #: How many segments a window has at least: one that was fetched in part still lies there.
 OUT_SEGMENTS = 8
-#: Seconds after which a command that has ended waits no more for somebody to fetch what it said last.
-OUT_PATIENCE = 900
+#: Seconds after which nobody is waited for any more to make room: a command that lives is ended then, so that a vault
+#: does not stay locked by a listing whose reader was killed.
+OUT_PATIENCE = 300
 
 
 def out_pieces(job):
@@ -76,6 +77,7 @@ class Window:
     def full(self):
         """Whether no more is to be read from the command now."""
         if self.kept - self.base < self.limit or self.kept < self.total:
+            self.since = time.monotonic()
             return False
         found = out_pieces(self.job)
         if found and found[0][0] > self.base:
@@ -84,4 +86,8 @@ class Window:
 
     def waits(self):
         """Whether somebody may still make room."""
-        return self.full() and time.monotonic() - self.since < OUT_PATIENCE
+        return self.full() and not self.left_alone()
+
+    def left_alone(self):
+        """Whether it is full, and nobody has fetched anything for long."""
+        return self.full() and time.monotonic() - self.since >= OUT_PATIENCE
