@@ -101,13 +101,13 @@ KILLED = {
 
 @pytest.mark.parametrize("whom", KILLED)
 def test_whoever_is_killed_the_domain_is_well(machines: Machines, domain: str, whom: str) -> None:
-    # As large as new: Borg is at work with it for a while.
+    # As large as new, and slow to compress: Borg is at work with it for a while.
     machines.sh_there(f"head -c 120M /dev/urandom | dd of={IMAGES}/data.raw bs=1M seek=9 conv=notrunc status=none")
     before = machines.archives()
     size = int(machines.sh_there(f"du -sm {VAULT}").split()[0])
     with ThreadPoolExecutor(1) as pool:
         done: Future[subprocess.CompletedProcess[str]] = pool.submit(
-            machines.backup, "vm", name=domain, keep_free=64
+            machines.backup, "vm", name=domain, keep_free=64, shared={"borg_compression": "zstd,19"}
         )
         machines.hypervisor.wait(
             lambda: done.done() or int(machines.sh_there(f"du -sm {VAULT}").split()[0]) > size + 30,
