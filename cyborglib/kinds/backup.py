@@ -11,14 +11,14 @@ from attrs import evolve, field, frozen
 from .. import sanity
 from ..errors import ErrorCode, JobError
 from ..events import ArchiveDoubtful
-from ..executor import ArchiveMade, HostRun, Outcome
+from ..executor import ArchiveMade, Outcome
 from ..model import Client
 from ..model.fields import as_utc
 from ..parts import encoded
 from ..secret import Secret
 from .hosts import become_secrets, borg_variables, client_host, key_path, unpinned
 from .rekeying import passphrases
-from .work import Assignment, Refused, Settlement, Work, refuse_suspect, refuse_unready
+from .work import Assignment, Refused, Settlement, Work, on_host, refuse_suspect, refuse_unready
 
 #: Between the parts of an archive's name: a letter that no name of ours can hold, so that the archives of
 #: `web` are never taken for those of `web-01`.
@@ -89,35 +89,29 @@ def assign(work: Work) -> Assignment:
         refuse_unready(work, host)
     role, variables, hidden = work.role(policy.type, job.extra_vars)
     hooks = {name: Secret(text) for name, text in (("prehook", policy.prehook), ("posthook", policy.posthook)) if text}
-    secrets = dict(hidden) | become_secrets(host) | passphrases(vault) | hooks
-    return Assignment(
-        playbook="backup",
-        run_variables={"cyborg_role": role},
-        host_run=HostRun(
-            job=job.id or 0,
-            attempt=job.attempt,
-            fence=work.fence,
-            host=client_host(host, f"job-{job.id}", work.settings),
-            variables={
-                **variables,
-                **_of_machine(work),
-                **borg_variables(job, repository, vault, work.settings),
-                "borg_archive": str(archive_name(work)),
-                "borg_timestamp": work.now.strftime("%Y-%m-%dT%H:%M:%S"),
-                "borg_compression": policy.compression,
-                "borg_upload_ratelimit": host.bandwidth_limit or 0,
-                "borg_ssh_key": key_path(host, vault),
-                "cyborg_policy": policy.name,
-                # Its own files cache: others' runs into the same vault would age its entries away.
-                "borg_files_cache_suffix": f"policy-{policy.id}",
-                "borg_expected_roots": dict(work.previous.roots) if work.previous else {},
-            },
-            secrets=tuple(secrets),
-            secret_variables=tuple(hidden),
-            others=unpinned(repository, vault, work.settings),
-            timeout=job.timeout,
-        ),
+    secrets = become_secrets(host) | passphrases(vault) | hooks
+    return on_host(
+        work,
+        "backup",
+        client_host(host, f"job-{job.id}", work.settings),
+        variables={
+            **variables,
+            **_of_machine(work),
+            **borg_variables(job, repository, vault, work.settings),
+            "borg_archive": str(archive_name(work)),
+            "borg_timestamp": work.now.strftime("%Y-%m-%dT%H:%M:%S"),
+            "borg_compression": policy.compression,
+            "borg_upload_ratelimit": host.bandwidth_limit or 0,
+            "borg_ssh_key": key_path(host, vault),
+            "cyborg_policy": policy.name,
+            # Its own files cache: others' runs into the same vault would age its entries away.
+            "borg_files_cache_suffix": f"policy-{policy.id}",
+            "borg_expected_roots": dict(work.previous.roots) if work.previous else {},
+        },
         secrets=secrets,
+        hidden=hidden,
+        others=unpinned(repository, vault, work.settings),
+        run_variables={"cyborg_role": role},
     )
 
 

@@ -17,15 +17,15 @@ from attrs import evolve
 
 from ..errors import ErrorCode, JobError
 from ..events import VaultSuspected
-from ..executor import HostRun, Outcome
+from ..executor import Outcome
 from ..model import Archive
 from ..secret import Secret
-from .controller import explained, listing
+from .controller import at_its_client, explained, listing
 from .exported import key_digest
 from .foreign import Listed, entries, seen, strangers
-from .hosts import become_secrets, borg_variables, client_host, unpinned
-from .rekeying import digest, passphrases, taken, told
-from .work import Assignment, Refused, Settlement, Work
+from .hosts import unpinned
+from .rekeying import digest, taken, told
+from .work import Assignment, Settlement, Work, on_host
 
 #: Archives whose contents one job reads at most: what is left, the next one does.
 MOST = 1000
@@ -40,30 +40,20 @@ def assign(work: Work) -> Assignment:
     assert work.repository is not None
     name = f"job-{job.id}"
     if vault.where.local:
-        if work.client is None:
-            raise Refused(ErrorCode.BAD_ARGUMENTS, f"nobody knows on which client {vault.location} lies")
-        host = client_host(work.client, name, work.settings)
-        variables = {**borg_variables(job, work.repository, vault, work.settings), "borg_ssh_key": ""}
-        secrets = become_secrets(work.client) | passphrases(vault)
+        host, variables, secrets = at_its_client(work, work.client, name)
     else:
         host, variables, secrets = listing(work, name)
     variables["borg_key_sha256"] = digest(vault)
     variables["borg_contents"] = [
         {"archive": archive.id, "name": archive.name, "id": archive.borg_id} for archive in work.uncataloged[:MOST]
     ]
-    return Assignment(
-        playbook="catalog",
-        host_run=HostRun(
-            job=job.id or 0,
-            attempt=job.attempt,
-            fence=work.fence,
-            host=host,
-            variables=variables,
-            secrets=tuple(secrets),
-            others=unpinned(work.repository, vault, work.settings),
-            timeout=job.timeout,
-        ),
+    return on_host(
+        work,
+        "catalog",
+        host,
+        variables=variables,
         secrets=secrets,
+        others=unpinned(work.repository, vault, work.settings),
     )
 
 

@@ -14,12 +14,11 @@ from attrs import evolve
 
 from ..errors import ErrorCode, JobError
 from ..events import VaultSuspected
-from ..executor import Host, HostRun, Outcome
+from ..executor import Host, Outcome
 from ..secret import Secret
-from .controller import explained, listing
-from .hosts import become_secrets, borg_variables, client_host, repository_host, unpinned
-from .rekeying import passphrases
-from .work import Assignment, Refused, Settlement, Work
+from .controller import at_its_client, explained, listing
+from .hosts import become_secrets, repository_host, unpinned
+from .work import Assignment, Refused, Settlement, Work, on_host
 
 #: Bytes of address space for a Borg that goes through archives here: it holds a table of all chunks.
 MEMORY = 4 * 1024**3
@@ -35,11 +34,9 @@ def assign(work: Work) -> Assignment:
     part, name = str(job.options.get("part")), f"job-{job.id}"
     others: tuple[Host, ...] = ()
     if vault.where.local:
-        if work.client is None:
-            raise Refused(ErrorCode.BAD_ARGUMENTS, f"nobody knows on which client {vault.location} lies")
-        host = client_host(work.client, name, work.settings)
-        variables = borg_variables(job, repository, vault, work.settings) | {"borg_ssh_key": ""}
-        secrets = become_secrets(work.client) | (passphrases(vault) if part != "repository" else {})
+        host, variables, secrets = at_its_client(work, work.client, name)
+        if part == "repository":
+            secrets = become_secrets(work.client)
     elif part == "repository" and repository.managed:
         host, variables, secrets = _on_its_host(work, name)
     else:
@@ -47,20 +44,7 @@ def assign(work: Work) -> Assignment:
         variables |= {"borg_memory_limit": MEMORY, "borg_cpu_limit": job.timeout}
         others = unpinned(repository, vault, work.settings)
     variables |= {"borg_scope": part, "borg_max_duration": int(job.options.get("seconds") or 0)}
-    return Assignment(
-        playbook="check",
-        host_run=HostRun(
-            job=job.id or 0,
-            attempt=job.attempt,
-            fence=work.fence,
-            host=host,
-            variables=variables,
-            secrets=tuple(secrets),
-            others=others,
-            timeout=job.timeout,
-        ),
-        secrets=secrets,
-    )
+    return on_host(work, "check", host, variables=variables, secrets=secrets, others=others)
 
 
 def _on_its_host(work: Work, name: str) -> tuple[Host, dict[str, Any], dict[str, Secret]]:

@@ -13,11 +13,14 @@ from attrs import evolve
 
 from ..errors import ErrorCode, JobError
 from ..executor import Host
+from ..model import Client
 from ..secret import Secret
-from .hosts import borg_variables, controller_host
+from .hosts import become_secrets, borg_variables, client_host, controller_host
 from .rekeying import passphrases
-from .work import Work
+from .work import Refused, Work
 
+#: Where Borg is run, called by the given name in the run; its variables; its secrets.
+Access = tuple[Host, dict[str, Any], dict[str, Secret]]
 #: What a listing may take: bytes of address space, seconds of CPU. 250 000 archives took 900 MB and 10 s, which is
 #: more than is taken in; what is in an archive of 1 000 000 files 75 MB and 20 s. The time that passes is bounded by
 #: the job's timeout.
@@ -37,15 +40,32 @@ def controller_access(work: Work) -> tuple[dict[str, Any], dict[str, Secret]]:
     return variables, secrets
 
 
-def listing(work: Work, name: str) -> tuple[Host, dict[str, Any], dict[str, Secret]]:
-    """A listing by the controller: the host, called `name` in the run, variables and secrets."""
+def by_account(work: Work, name: str) -> Access:
+    """Borg on the controller as the account that reads what clients wrote, without limits."""
     assert work.vault is not None
     account = work.settings.controller_account
     variables, secrets = controller_access(work)
     if account:
         # Never a folder that root's Borg uses too: what one account writes there, the other would believe.
         variables["borg_base_dir"] = f"~{account}/.local/state/cyborglib/borg/vault-{work.vault.id}"
-    return controller_host(name, account), variables | LIMITS, secrets
+    return controller_host(name, account), variables, secrets
+
+
+def listing(work: Work, name: str) -> Access:
+    """A listing by the controller."""
+    host, variables, secrets = by_account(work, name)
+    return host, variables | LIMITS, secrets
+
+
+def at_its_client(work: Work, client: Client | None, name: str) -> Access:
+    """Borg on the client in whose folder the vault lies. Raises `Refused` where that is not known."""
+    vault, repository = work.vault, work.repository
+    assert vault is not None
+    assert repository is not None
+    if client is None:
+        raise Refused(ErrorCode.BAD_ARGUMENTS, f"nobody knows on which client {vault.location} lies")
+    variables = {**borg_variables(work.job, repository, vault, work.settings), "borg_ssh_key": ""}
+    return client_host(client, name, work.settings), variables, become_secrets(client) | passphrases(vault)
 
 
 def explained(work: Work, error: JobError) -> JobError:

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import evolve
 
 from ..errors import ErrorCode, JobError, NotFound
-from ..executor import Host, HostRun, Outcome
+from ..executor import Host, Outcome
 from ..model import Client, Policy, Proof
 from ..planning import accessible
 from ..secret import Secret
@@ -20,7 +20,7 @@ from . import check
 from .controller import explained, listing
 from .hosts import become_secrets, borg_variables, client_host, key_path, repository_host, unpinned
 from .rekeying import passphrases
-from .work import Assignment, Refused, Settlement, Work, refuse_unready
+from .work import Assignment, Refused, Settlement, Work, on_host, refuse_unready
 
 #: How a drill can prove something.
 HOW = frozenset({"sample", "all", "read", "loaded", "booted", "verified"})
@@ -67,20 +67,14 @@ def assign(work: Work) -> Assignment:
         "borg_sample_files": 0 if job.options.get("whole") else int(job.options.get("files") or 1),
         "borg_sample_bytes": int(job.options.get("bytes") or 0),
     }
-    return Assignment(
-        playbook="drill_elsewhere" if lends else "drill",
-        host_run=HostRun(
-            job=job.id or 0,
-            attempt=job.attempt,
-            fence=work.fence,
-            host=host,
-            variables=variables | more,
-            secrets=(*secrets, *hidden),
-            secret_variables=tuple(hidden),
-            others=others,
-            timeout=job.timeout,
-        ),
-        secrets=secrets | hidden,
+    return on_host(
+        work,
+        "drill_elsewhere" if lends else "drill",
+        host,
+        variables=variables | more,
+        secrets=secrets,
+        hidden=hidden,
+        others=others,
         run_variables=run_variables,
     )
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from attrs import evolve
 
 from ..errors import ErrorCode
-from ..executor import HostRun, Outcome
+from ..executor import Outcome
 from ..secret import Secret
 from . import facts
 from .hosts import become_secrets, client_host, repository_host
-from .work import Assignment, Refused, Settlement, Work
+from .work import Assignment, Refused, Settlement, Work, on_host
 
 
 def assign(work: Work) -> Assignment:
@@ -26,19 +26,7 @@ def assign(work: Work) -> Assignment:
         host, secrets = evolve(repository_host(repository, work.settings), name=name), become_secrets(None, repository)
     else:
         raise Refused(ErrorCode.UNSUPPORTED, f"nobody can say how much room there is for {vault.location}", skip=True)
-    return Assignment(
-        playbook="measure",
-        host_run=HostRun(
-            job=job.id or 0,
-            attempt=job.attempt,
-            fence=work.fence,
-            host=host,
-            variables={"measure_path": vault.where.path},
-            secrets=tuple(secrets),
-            timeout=job.timeout,
-        ),
-        secrets=secrets,
-    )
+    return on_host(work, "measure", host, variables={"measure_path": vault.where.path}, secrets=secrets)
 
 
 def settle(work: Work, outcome: Outcome, kept: Mapping[str, Secret]) -> Settlement:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..executor import HostRun, Outcome
+from ..executor import Outcome
 from ..secret import Secret
 from . import facts
 from .hosts import become_secrets, client_host
-from .work import Assignment, Settlement, Work
+from .work import Assignment, Settlement, Work, on_host
 
 #: What is kept of a client's facts; those that decide how it is reached are of one type.
 _TYPED = {
@@ -36,17 +36,11 @@ def assign(work: Work) -> Assignment:
     client, job = work.client, work.job
     assert client is not None
     secrets = become_secrets(client)
-    return Assignment(
-        playbook="prepare_client",
-        host_run=HostRun(
-            job=job.id or 0,
-            attempt=job.attempt,
-            fence=work.fence,
-            host=client_host(client, f"job-{job.id}", work.settings),
-            variables={"prepare_client_update": bool(job.options.get("update", False))},
-            secrets=tuple(secrets),
-            timeout=job.timeout,
-        ),
+    return on_host(
+        work,
+        "prepare_client",
+        client_host(client, f"job-{job.id}", work.settings),
+        variables={"prepare_client_update": bool(job.options.get("update", False))},
         secrets=secrets,
     )
 

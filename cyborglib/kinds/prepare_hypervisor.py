@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..errors import ErrorCode
-from ..executor import HostRun, Outcome
+from ..executor import Outcome
 from ..secret import Secret
 from .hosts import become_secrets, client_host
-from .work import Assignment, Refused, Settlement, Work
+from .work import Assignment, Refused, Settlement, Work, on_host
 
 
 def assign(work: Work) -> Assignment:
@@ -23,17 +23,11 @@ def assign(work: Work) -> Assignment:
     variables = {"prepare_hypervisor_provider": str(job.options.get("provider", ""))}
     if job.options.get("scratch"):
         variables["prepare_hypervisor_scratch"] = str(job.options["scratch"])
-    return Assignment(
-        playbook="prepare_hypervisor",
-        host_run=HostRun(
-            job=job.id or 0,
-            attempt=job.attempt,
-            fence=work.fence,
-            host=client_host(client, f"job-{job.id}", work.settings),
-            variables=variables,
-            secrets=tuple(secrets),
-            timeout=job.timeout,
-        ),
+    return on_host(
+        work,
+        "prepare_hypervisor",
+        client_host(client, f"job-{job.id}", work.settings),
+        variables=variables,
         secrets=secrets,
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import ErrorCode, JobError
 from ..events import VaultSuspected
-from ..executor import HostRun, Outcome
+from ..executor import Outcome
 from ..model import Baseline
 from ..model.repository import STORAGE_ACCOUNT
 from ..sealing import public_line
@@ -16,7 +16,7 @@ from . import facts
 from .exported import is_export, key_digest
 from .hosts import become_secrets, borg_variables, client_host, key_name, key_path, repository_host
 from .rekeying import passphrases
-from .work import Assignment, Refused, Settlement, Work, refuse_suspect
+from .work import Assignment, Refused, Settlement, Work, on_host, refuse_suspect
 
 
 def assign(work: Work) -> Assignment:
@@ -58,19 +58,13 @@ def assign(work: Work) -> Assignment:
             "prepare_repository_append_only": repository.append_only,
             "prepare_repository_controller_key": public_line(vault.controller_key) if vault.controller_key else "",
         }
-    return Assignment(
-        playbook="prepare_repository",
-        host_run=HostRun(
-            job=job.id or 0,
-            attempt=job.attempt,
-            fence=work.fence,
-            host=client_host(client, f"job-{job.id}", work.settings),
-            variables=variables,
-            secrets=tuple(secrets),
-            others=() if where.local else (repository_host(repository, work.settings),),
-            timeout=job.timeout,
-        ),
+    return on_host(
+        work,
+        "prepare_repository",
+        client_host(client, f"job-{job.id}", work.settings),
+        variables=variables,
         secrets=secrets,
+        others=() if where.local else (repository_host(repository, work.settings),),
     )
 
 

@@ -13,14 +13,13 @@ from typing import Any
 from attrs import evolve
 
 from ..errors import ErrorCode, JobError
-from ..executor import ArchiveMade, HostRun, Outcome
+from ..executor import ArchiveMade, Outcome
 from ..model import Stats
 from ..parts import decoded, encoded
 from .backup import SEPARATOR, archive_name, worker
-from .controller import listing
-from .hosts import become_secrets, borg_variables, client_host, unpinned
-from .rekeying import passphrases
-from .work import Assignment, Settlement, Work
+from .controller import at_its_client, listing
+from .hosts import unpinned
+from .work import Assignment, Settlement, Work, on_host
 
 RECOVERED = (
     "recovered: the host lost this backup before anybody heard how it ended, and the controller found its archive in "
@@ -35,25 +34,16 @@ def assign(work: Work) -> Assignment:
     assert repository is not None
     name = f"job-{job.id}"
     if vault.where.local:
-        client = worker(work)
-        host = client_host(client, name, work.settings)
-        variables = {**borg_variables(job, repository, vault, work.settings), "borg_ssh_key": ""}
-        secrets = become_secrets(client) | passphrases(vault)
+        host, variables, secrets = at_its_client(work, worker(work), name)
     else:
         host, variables, secrets = listing(work, name)
-    return Assignment(
-        playbook="recover",
-        host_run=HostRun(
-            job=job.id or 0,
-            attempt=job.attempt,
-            fence=work.fence,
-            host=host,
-            variables={**variables, "borg_archive": str(archive_name(work))},
-            secrets=tuple(secrets),
-            others=unpinned(repository, vault, work.settings),
-            timeout=job.timeout,
-        ),
+    return on_host(
+        work,
+        "recover",
+        host,
+        variables={**variables, "borg_archive": str(archive_name(work))},
         secrets=secrets,
+        others=unpinned(repository, vault, work.settings),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import field, frozen
 
 from ..errors import ErrorCode
-from ..executor import Host, HostRun, Outcome
+from ..executor import Host, Outcome
 from ..model import Client, Variables
 from ..planning import carried, inherited, lent
 from ..secret import Secret
@@ -20,7 +20,7 @@ from . import lending
 from .controller import LIMITS, controller_access, listing
 from .hosts import become_secrets, borg_variables, client_host, controller_host, key_path, repository_host, unpinned
 from .rekeying import digest, passphrases
-from .work import Assignment, Refused, Settlement, Work, refuse_unready
+from .work import Assignment, Refused, Settlement, Work, on_host, refuse_unready
 
 #: What the become password of the client that files are carried to is called.
 TARGETS_PASSWORD = "target_become_password"  # noqa: S105 - a name
@@ -81,20 +81,14 @@ def assign(work: Work) -> Assignment:
         # What gives rights on one host is not to give them on another, unless that is meant.
         "borg_plain": client is not None and client.id != archive.client and not options.get("special", False),
     }
-    return Assignment(
-        playbook=playbook,
-        host_run=HostRun(
-            job=job.id or 0,
-            attempt=job.attempt,
-            fence=work.fence,
-            host=host,
-            variables=variables | role.variables,
-            secrets=(*secrets, *role.secrets),
-            secret_variables=tuple(role.secrets),
-            others=others,
-            timeout=job.timeout,
-        ),
-        secrets=secrets | role.secrets,
+    return on_host(
+        work,
+        playbook,
+        host,
+        variables=variables | role.variables,
+        secrets=secrets,
+        hidden=role.secrets,
+        others=others,
         run_variables=role.run_variables,
         lends=lends(work),
     )

@@ -17,17 +17,17 @@ from attrs import evolve
 
 from ..errors import ErrorCode, JobError
 from ..events import ClockDoubtful, PruneHeld
-from ..executor import HostRun, Outcome
+from ..executor import Outcome
 from ..model import Archive, Baseline, Job, JobStatus
 from ..model.repository import STORAGE_ACCOUNT
 from ..secret import Secret
 from . import catalog
 from .backup import SEPARATOR
-from .controller import controller_access
+from .controller import at_its_client, by_account
 from .foreign import entries
-from .hosts import become_secrets, borg_variables, client_host, controller_host, repository_host, unpinned
-from .rekeying import digest, passphrases
-from .work import Assignment, Refused, Settlement, Work
+from .hosts import become_secrets, repository_host, unpinned
+from .rekeying import digest
+from .work import Assignment, Refused, Settlement, Work, on_host
 
 #: Errors that say that a job's own Borg may go on without anybody hearing of it.
 _UNSEEN = (ErrorCode.LOST, ErrorCode.UNREACHABLE, ErrorCode.TIMEOUT, ErrorCode.INTERNAL)
@@ -66,19 +66,12 @@ def assignment(work: Work, going: Iterable[Archive] = (), *, compact: bool = Fal
     vault, repository, job = work.vault, work.repository, work.job
     assert vault is not None
     assert repository is not None
-    name, account = f"job-{job.id}", work.settings.controller_account
+    name = f"job-{job.id}"
     deleted = tuple(going)
     if vault.where.local:
-        if work.client is None:
-            raise Refused(ErrorCode.BAD_ARGUMENTS, f"nobody knows on which client {vault.location} lies")
-        host = client_host(work.client, name, work.settings)
-        variables = {**borg_variables(job, repository, vault, work.settings), "borg_ssh_key": ""}
-        secrets = become_secrets(work.client) | passphrases(vault)
+        host, variables, secrets = at_its_client(work, work.client, name)
     else:
-        host = controller_host(name, account)
-        variables, secrets = controller_access(work)
-        if account:
-            variables["borg_base_dir"] = f"~{account}/.local/state/cyborglib/borg/vault-{vault.id}"
+        host, variables, secrets = by_account(work, name)
         variables |= {"borg_memory_limit": MEMORY}
     closed = repository.managed and not vault.where.local
     if closed:
@@ -112,19 +105,13 @@ def assignment(work: Work, going: Iterable[Archive] = (), *, compact: bool = Fal
         "upkeep_compact": compact,
     }
     others = (repository_host(repository, work.settings),) if closed else unpinned(repository, vault, work.settings)
-    return Assignment(
-        playbook="upkeep",
-        host_run=HostRun(
-            job=job.id or 0,
-            attempt=job.attempt,
-            fence=work.fence,
-            host=host,
-            variables=variables,
-            secrets=tuple(secrets),
-            others=others,
-            timeout=job.timeout,
-        ),
+    return on_host(
+        work,
+        "upkeep",
+        host,
+        variables=variables,
         secrets=secrets,
+        others=others,
         deletes=tuple(archive.id or 0 for archive in deleted),
     )
 

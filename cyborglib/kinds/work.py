@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from ..errors import CyborgError, ErrorCode, JobError, NotFound
 from ..events import Event
-from ..executor import ArchiveMade, HostRun, Outcome
+from ..executor import ArchiveMade, Host, HostRun, Outcome
 from ..model import Archive, Client, Entry, Job, Policy, Proof, Repository, Settings, Vault
 from ..planning import accessible
 from ..secret import Secret
@@ -139,6 +139,41 @@ class Assignment:
     lends: bool = False
     #: Ids of the archives that it deletes: that is in the store before it is sent (`Control.deciding`).
     deletes: tuple[int, ...] = ()
+
+
+def on_host(
+    work: Work,
+    playbook: str,
+    host: Host,
+    *,
+    variables: Mapping[str, Any],
+    secrets: Mapping[str, Secret],
+    hidden: Mapping[str, Secret] | None = None,
+    others: tuple[Host, ...] = (),
+    run_variables: Mapping[str, str] | None = None,
+    lends: bool = False,
+    deletes: tuple[int, ...] = (),
+) -> Assignment:
+    """The job as it stands, worked by a playbook on a host. `hidden`: secrets that are variables of the role too."""
+    job, hidden = work.job, hidden or {}
+    return Assignment(
+        playbook=playbook,
+        host_run=HostRun(
+            job=job.id or 0,
+            attempt=job.attempt,
+            fence=work.fence,
+            host=host,
+            variables=variables,
+            secrets=(*secrets, *hidden),
+            secret_variables=tuple(hidden),
+            others=others,
+            timeout=job.timeout,
+        ),
+        secrets={**secrets, **hidden},
+        run_variables=run_variables or {},
+        lends=lends,
+        deletes=deletes,
+    )
 
 
 @frozen(kw_only=True)
