@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from attrs import evolve, field, frozen
 
@@ -105,6 +106,28 @@ def client_keys(client: Client | None, settings: Settings) -> tuple[Key, ...]:
     return (Key(f"client:{client.id}", settings.hold_client),) if client is not None else ()
 
 
+def vault_keys(vault: Vault, client: Client | None, settings: Settings, *, alone: bool) -> tuple[Key, ...]:
+    """What a job on a vault holds that is worked where the vault is: in the folder of a client, that too."""
+    return (vault_key(vault, alone=alone), *(client_keys(client, settings) if vault.where.local else ()))
+
+
+def job_at(
+    kind: JobKind, repository: Repository, vault: Vault, client: Client | None, settings: Settings, **more: Any
+) -> Job:
+    """A job that has to do with a vault, and with a client if there is one. `more` are fields, and go over the rest."""
+    fields: dict[str, Any] = {
+        "client": client.id if client else None,
+        "client_name": client.hostname if client else "",
+        "repository": repository.id,
+        "repository_name": repository.name,
+        "vault": vault.id,
+        "attempts": 3,
+    }
+    if "timeout" not in more:
+        fields["timeout"] = timeout(kind, settings)
+    return Job(kind=kind, **fields | more)
+
+
 def prepare_client(client: Client, settings: Settings, *, update: bool = False, launched_by: str = "call") -> NewJob:
     """Make a client ready."""
     job = Job(
@@ -142,16 +165,8 @@ def prepare_vault(
     repository: Repository, target: Target, settings: Settings, *, after: Sequence[int] = (), launched_by: str = "call"
 ) -> NewJob:
     """Make a vault, with the client's key and the limits on it."""
-    job = Job(
-        kind=JobKind.PREPARE_REPOSITORY,
-        client=target.worker.id,
-        client_name=target.worker.hostname,
-        repository=repository.id,
-        repository_name=repository.name,
-        vault=target.vault.id,
-        launched_by=launched_by,
-        attempts=3,
-        timeout=timeout(JobKind.PREPARE_REPOSITORY, settings),
+    job = job_at(
+        JobKind.PREPARE_REPOSITORY, repository, target.vault, target.worker, settings, launched_by=launched_by
     )
     # Always alone on its client, too: what it finds out is added to what the client may reach.
     return NewJob(job, (vault_key(target.vault, alone=True), Key(f"client:{target.worker.id}")), after)
@@ -187,15 +202,14 @@ def backup(
         if settings.prepare and not (worker.ready and accessible(worker, vault)):
             made = prepare_vault(repository, target, settings, after=needs, launched_by="dependency")
             needs = [*needs, _add(jobs, made)]
-        job = Job(
-            kind=JobKind.BACKUP,
+        job = job_at(
+            JobKind.BACKUP,
+            repository,
+            vault,
+            client,
+            settings,
             policy=policy.id,
             policy_name=policy.name,
-            client=client.id,
-            client_name=client.hostname,
-            repository=repository.id,
-            repository_name=repository.name,
-            vault=vault.id,
             launched_by=launched_by,
             due=due,
             attempts=1 + policy.retries,
@@ -227,21 +241,17 @@ def catalog(
 
     For a vault in a folder of a client it runs there, and holds the client too.
     """
-    job = Job(
-        kind=JobKind.CATALOG,
+    job = job_at(
+        JobKind.CATALOG,
+        repository,
+        vault,
+        client,
+        settings,
         policy=policy.id if policy else None,
         policy_name=policy.name if policy else "",
-        client=client.id if client else None,
-        client_name=client.hostname if client else "",
-        repository=repository.id,
-        repository_name=repository.name,
-        vault=vault.id,
         launched_by=launched_by,
-        attempts=3,
-        timeout=timeout(JobKind.CATALOG, settings),
     )
-    held = client_keys(client, settings) if vault.where.local else ()
-    return NewJob(job, (vault_key(vault, alone=False), *held))
+    return NewJob(job, vault_keys(vault, client, settings, alone=False))
 
 
 def prune(
@@ -255,21 +265,17 @@ def prune(
     launched_by: str = "call",
 ) -> NewJob:
     """Delete what a policy's retention does not keep of a client in a vault, which is held alone."""
-    job = Job(
-        kind=JobKind.PRUNE,
+    job = job_at(
+        JobKind.PRUNE,
+        repository,
+        vault,
+        client,
+        settings,
         policy=policy.id,
         policy_name=policy.name,
-        client=client.id,
-        client_name=client.hostname,
-        repository=repository.id,
-        repository_name=repository.name,
-        vault=vault.id,
         launched_by=launched_by,
-        attempts=3,
-        timeout=settings.prune_timeout,
     )
-    held = client_keys(client, settings) if vault.where.local else ()
-    return NewJob(job, (vault_key(vault, alone=True), *held), after)
+    return NewJob(job, vault_keys(vault, client, settings, alone=True), after)
 
 
 def compact(
@@ -282,19 +288,8 @@ def compact(
     launched_by: str = "call",
 ) -> NewJob:
     """Free the space of what was deleted in a vault, which is held alone."""
-    job = Job(
-        kind=JobKind.COMPACT,
-        client=client.id if client else None,
-        client_name=client.hostname if client else "",
-        repository=repository.id,
-        repository_name=repository.name,
-        vault=vault.id,
-        launched_by=launched_by,
-        attempts=3,
-        timeout=settings.compact_timeout,
-    )
-    held = client_keys(client, settings) if vault.where.local else ()
-    return NewJob(job, (vault_key(vault, alone=True), *held), after)
+    job = job_at(JobKind.COMPACT, repository, vault, client, settings, launched_by=launched_by)
+    return NewJob(job, vault_keys(vault, client, settings, alone=True), after)
 
 
 def measure(
@@ -309,16 +304,7 @@ def measure(
 
     `client` is the one in whose folder the vault lies; None where it lies on a host of its own.
     """
-    job = Job(
-        kind=JobKind.MEASURE,
-        client=client.id if client else None,
-        client_name=client.hostname if client else "",
-        repository=repository.id,
-        repository_name=repository.name,
-        vault=vault.id,
-        launched_by=launched_by,
-        timeout=timeout(JobKind.MEASURE, settings),
-    )
+    job = job_at(JobKind.MEASURE, repository, vault, client, settings, attempts=1, launched_by=launched_by)
     return NewJob(job)
 
 
@@ -366,19 +352,10 @@ def restore(
     carries = carried(archive, repository, vault, to)
     source = owner if vault.where.local and carries else None
     lends = not carries and to is not None and lent(archive, vault, to)
-    job = Job(
-        kind=JobKind.RESTORE,
-        policy=archive.policy,
-        client=to.id if to else None,
-        client_name=to.hostname if to else "",
-        repository=repository.id,
-        repository_name=repository.name,
-        vault=vault.id,
-        archive=archive.id,
-        options=options,
-        attempts=1,
-        timeout=timeout(JobKind.RESTORE, settings),
-    )
+    job = job_at(
+        JobKind.RESTORE, repository, vault, to, settings,
+        policy=archive.policy, archive=archive.id, options=options, attempts=1,
+    )  # fmt: skip
     keys = (vault_key(vault, alone=lends), *client_keys(to, settings), *client_keys(source, settings))
     return NewJob(job, keys)
 

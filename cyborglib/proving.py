@@ -11,10 +11,9 @@ from datetime import UTC, datetime, timedelta
 from math import floor, ldexp
 
 from .errors import Invalid
-from .model import Archive, Client, Drill, Job, JobKind, Policy, Repository, Settings, Variables, Vault
+from .model import Archive, Client, Drill, JobKind, Policy, Repository, Settings, Variables, Vault
 from .model.fields import shown
-from .planning import Key, NewJob, client_keys, vault_key
-from .planning import timeout as timeout_of
+from .planning import Key, NewJob, client_keys, job_at, vault_key, vault_keys
 
 #: What of a vault is checked: the files of its repository, what its archives are made of, or the data in them too.
 PARTS = ("repository", "archives", "data")
@@ -102,22 +101,20 @@ def check(
     For a vault in a folder of a client (the owner) it runs there, and holds the client too.
     """
     local = client if vault.where.local else None
-    job = Job(
-        kind=JobKind.CHECK,
-        # One who is switched off has a vault still, which rots like any other.
-        client=local.id if local else None,
+    # One who is switched off has a vault still, which rots like any other.
+    job = job_at(
+        JobKind.CHECK,
+        repository,
+        vault,
+        local,
+        settings,
         client_name=client.hostname if client else "",
-        repository=repository.id,
-        repository_name=repository.name,
-        vault=vault.id,
         options=Variables({"part": part, "seconds": seconds if part == "repository" else 0}),
         launched_by=launched_by,
         due=due,
-        attempts=3,
         timeout=timeout,
     )
-    keys: tuple[Key, ...] = (vault_key(vault, alone=True), *client_keys(local, settings))
-    return NewJob(job, keys)
+    return NewJob(job, vault_keys(vault, local, settings, alone=True))
 
 
 def drilled(policy: Policy, since: datetime, now: datetime) -> list[int]:
@@ -187,20 +184,18 @@ def drill(
     """
     how: Drill = policy.drill if policy is not None else Drill()
     options = {"stream": stream, "load": load, "type": policy.type if policy else "", "whole": how.whole}
-    job = Job(
-        kind=JobKind.DRILL,
+    job = job_at(
+        JobKind.DRILL,
+        repository,
+        vault,
+        where,
+        settings,
         policy=archive.policy,
         policy_name=policy.name if policy else "",
-        client=where.id if where else None,
         client_name=owner.hostname if owner else "",
-        repository=repository.id,
-        repository_name=repository.name,
-        vault=vault.id,
         archive=archive.id,
         options=Variables({**options, "files": how.files, "bytes": how.bytes}),
         launched_by=launched_by,
-        attempts=3,
-        timeout=timeout_of(JobKind.DRILL, settings),
     )
     keys: Sequence[Key] = (vault_key(vault, alone=False), *client_keys(where, settings))
     return NewJob(job, tuple(keys))

@@ -119,8 +119,8 @@ options:
     default: ""
 """
 
-    #: `cyborg.backup.borg.load`, of those that bring a stream back: `LOAD` in plugin_utils/load_action.py.
-    LOAD = r"""
+    #: `cyborg.backup.borg.archive`, of those that read one archive.
+    ARCHIVE = r"""
 options:
   archive:
     description:
@@ -132,11 +132,21 @@ options:
       - Its id, if that is known; another archive of that name is refused.
     type: str
     default: ""
+"""
+
+    #: `cyborg.backup.borg.part`, of those that read what a backup may have made several of.
+    PART = r"""
+options:
   part:
     description:
       - What the archive is of, where a backup makes several (the database's name).
     type: str
     default: ""
+"""
+
+    #: `cyborg.backup.borg.load`, of those that bring a stream back; with the two above, `LOAD` in plugin_utils/load_action.py.
+    LOAD = r"""
+options:
   overwrite:
     description:
       - What is there under that name may be replaced.

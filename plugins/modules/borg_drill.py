@@ -12,21 +12,6 @@ description:
   - A stream is read to its end twice, and compared; with C(command) it goes into that as well.
   - Every option that is left out is taken from the variable C(borg_<option>), if there is one.
 options:
-  archive:
-    description:
-      - The archive's name.
-      - It has to be given, here or as that variable.
-    type: str
-  archive_id:
-    description:
-      - Its id, if that is known; another archive of that name is refused.
-    type: str
-    default: ""
-  part:
-    description:
-      - What the archive is of, where a backup makes several (the database's name).
-    type: str
-    default: ""
   stream:
     description:
       - The archive is a stream.
@@ -61,6 +46,8 @@ options:
 extends_documentation_fragment:
   - cyborg.backup.borg
   - cyborg.backup.borg.limits
+  - cyborg.backup.borg.archive
+  - cyborg.backup.borg.part
 attributes:
   check_mode:
     description: The same as without.

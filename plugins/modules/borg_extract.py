@@ -15,16 +15,6 @@ description:
     restore archives of a host that was broken into with it.
   - Every option that is left out is taken from the variable C(borg_<option>), if there is one.
 options:
-  archive:
-    description:
-      - The archive's name.
-      - It has to be given, here or as that variable.
-    type: str
-  archive_id:
-    description:
-      - Its id, if that is known; another archive of that name is refused.
-    type: str
-    default: ""
   paths:
     description:
       - What to bring back, as whole paths, each with all below it. None for the whole archive.
@@ -64,6 +54,7 @@ options:
     default: false
 extends_documentation_fragment:
   - cyborg.backup.borg
+  - cyborg.backup.borg.archive
 attributes:
   check_mode:
     description: Names what would come.

@@ -35,6 +35,8 @@ options:
 extends_documentation_fragment:
   - cyborg.backup.borg
   - cyborg.backup.borg.load
+  - cyborg.backup.borg.archive
+  - cyborg.backup.borg.part
 attributes:
   check_mode:
     description: Says how many bytes would go where.

@@ -30,31 +30,6 @@ options:
     type: list
     elements: str
     default: []
-  user:
-    description:
-      - The account of the server. Empty for the one that the login has by itself.
-    type: str
-    default: ""
-  password:
-    description:
-      - Its password.
-    type: str
-    default: ""
-  host:
-    description:
-      - The server's host, as the host of the task calls it. Empty for that itself, by its socket.
-    type: str
-    default: ""
-  port:
-    description:
-      - The server's port; 0 for the usual one.
-    type: int
-    default: 0
-  socket:
-    description:
-      - The path of the server's socket, where that is not the usual one.
-    type: str
-    default: ""
   routines:
     description:
       - Save stored procedures and functions.
@@ -79,6 +54,7 @@ extends_documentation_fragment:
   - cyborg.backup.borg
   - cyborg.backup.borg.stream
   - cyborg.backup.borg.hooks
+  - cyborg.backup.mysql
 attributes:
   check_mode:
     description: Asks the server, and says which archives it would make.

@@ -19,34 +19,12 @@ options:
       - The database's name. Empty for C(<its name>_restored_<job>), or with O(overwrite) for its own name.
     type: str
     default: ""
-  user:
-    description:
-      - The account of the server. Empty for the one that the login has by itself.
-    type: str
-    default: ""
-  password:
-    description:
-      - Its password.
-    type: str
-    default: ""
-  host:
-    description:
-      - The server's host, as the host of the task calls it. Empty for that itself, by its socket.
-    type: str
-    default: ""
-  port:
-    description:
-      - The server's port; 0 for the usual one.
-    type: int
-    default: 0
-  socket:
-    description:
-      - The path of the server's socket, where that is not the usual one.
-    type: str
-    default: ""
 extends_documentation_fragment:
   - cyborg.backup.borg
   - cyborg.backup.borg.load
+  - cyborg.backup.borg.archive
+  - cyborg.backup.borg.part
+  - cyborg.backup.mysql
 attributes:
   check_mode:
     description: Says how many bytes would be loaded into which database.

@@ -10,49 +10,11 @@ description:
   - Counts what an archive that M(cyborg.backup.postgresql_dump) made says it holds, loads it into a new database, and
     counts what is there. The database is dropped, whatever happens.
   - Every option that is left out is taken from the variable C(borg_<option>), if there is one.
-options:
-  archive:
-    description:
-      - The archive's name.
-      - It has to be given, here or as that variable.
-    type: str
-  archive_id:
-    description:
-      - Its id, if that is known; another archive of that name is refused.
-    type: str
-    default: ""
-  part:
-    description:
-      - What the archive is of, where a backup makes several (the database's name).
-    type: str
-    default: ""
-  user:
-    description:
-      - Who logs in to the server. Empty for the account's own name.
-    type: str
-    default: ""
-  password:
-    description:
-      - The user's password.
-    type: str
-    default: ""
-  host:
-    description:
-      - The server's name or address, or the folder of its socket. Empty for the usual socket.
-    type: str
-    default: ""
-  port:
-    description:
-      - The server's port; 0 for the usual one.
-    type: int
-    default: 0
-  account:
-    description:
-      - The account of the operating system that the programs run as where neither user nor password is given.
-    type: str
-    default: postgres
 extends_documentation_fragment:
   - cyborg.backup.borg
+  - cyborg.backup.borg.archive
+  - cyborg.backup.borg.part
+  - cyborg.backup.postgresql
 attributes:
   check_mode:
     description: The same as without.

@@ -12,21 +12,6 @@ description:
     images are removed.
   - Every option that is left out is taken from the variable C(borg_<option>), if there is one.
 options:
-  archive:
-    description:
-      - The archive's name.
-      - It has to be given, here or as that variable.
-    type: str
-  archive_id:
-    description:
-      - Its id, if that is known; another archive of that name is refused.
-    type: str
-    default: ""
-  part:
-    description:
-      - What the archive is of, where a backup makes several (the database's name).
-    type: str
-    default: ""
   folder:
     description:
       - Where to make the folder for the images.
@@ -45,6 +30,8 @@ options:
     default: 300
 extends_documentation_fragment:
   - cyborg.backup.borg
+  - cyborg.backup.borg.archive
+  - cyborg.backup.borg.part
 attributes:
   check_mode:
     description: The same as without.

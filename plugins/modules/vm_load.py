@@ -37,6 +37,8 @@ options:
 extends_documentation_fragment:
   - cyborg.backup.borg
   - cyborg.backup.borg.load
+  - cyborg.backup.borg.archive
+  - cyborg.backup.borg.part
 attributes:
   check_mode:
     description: Says what it would do.
