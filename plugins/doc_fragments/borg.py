@@ -144,7 +144,8 @@ options:
     default: ""
 """
 
-    #: `cyborg.backup.borg.load`, of those that bring a stream back; with the two above, `LOAD` in plugin_utils/load_action.py.
+    #: `cyborg.backup.borg.load`, of those that bring a stream back. With the two above it is `LOAD` in
+    #: plugin_utils/load_action.py.
     LOAD = r"""
 options:
   overwrite:
