@@ -31,6 +31,16 @@ sql() {
 }
 # Nobody may be in a database that is dropped or renamed.
 alone="select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid() and datname ="
+# gone VARIABLE: drops the database of that name. A session that is ending, or a checkpoint that fails on a full disk,
+# may stand in its way for a while; a drop that was cut off can be repeated.
+gone() {
+    for turn in 1 2 3 4 5; do
+        ! printf '%s\n' "$alone :'$1' \g /dev/null" "drop database if exists :\"$1\";" | sql 2> "$job/kept" || return 0
+        sleep "$turn"
+    done
+    cat "$job/kept" >&2
+    return 1
+}
 """
 
 _LOOK = _script(r"""
@@ -84,7 +94,7 @@ made=${made//"DATABASE $quoted "/"DATABASE $LOADING "}
 made=${made//"DATABASE $name "/"DATABASE $LOADING "}
 create=$(grep -m 1 '^CREATE DATABASE ' <<< "$made")
 [[ $create == "CREATE DATABASE $LOADING "* ]] || fail "no such name in the dump: $name"
-{ echo "$alone :'loading' \\g /dev/null"; echo 'drop database if exists :"loading";'; } | sql 2> /dev/null
+gone loading
 sql <<< "$create"
 
 cat "$job/head" - | as pg_restore -w --exit-on-error $with -d "$LOADING"
@@ -106,8 +116,7 @@ for turn in 1 2 3 4 5; do
         fi
     } | sql 2> "$job/said"; then
         # Nobody trusts it any more; where it cannot go now, it is told.
-        [ "$REPLACES" != yes ] || { echo "$alone :'before' \\g /dev/null"; echo 'drop database :"before";'; } | sql ||
-            echo kept
+        [ "$REPLACES" != yes ] || gone before || echo kept
         exit 0
     fi
     # Somebody came in meanwhile: the only thing that another turn helps against.
@@ -117,8 +126,7 @@ cat "$job/said" >&2
 exit 1
 """)
 
-_DROP = _script(r"""{ echo "$alone :'loading' \\g /dev/null"; echo 'drop database if exists :"loading";'; } | sql
-""")
+_DROP = _script("gone loading\n")
 _ROLES = _script('sql --single-transaction < "$STATEMENTS"\n')
 
 look, loaded, swapped, dropped, applied = _LOOK, _LOAD, _SWAP, _DROP, _ROLES

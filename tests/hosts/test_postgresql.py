@@ -128,13 +128,15 @@ def test_a_load_that_fails_leaves_all_as_it_was(scene: Scene) -> None:
     )
     server.sql("create tablespace small location '/srv/small';")
     server.sql("create database tight tablespace small;")
-    server.sql(f"create table t as {random_rows(6)}; checkpoint;", "tight")
+    # Its load takes a while, so that whoever kills the load has time to see it.
+    slow = "alter table t add check (n % 16 > 0 or pg_sleep(0.002) is not null);"
+    server.sql(f"create table t as {random_rows(6)}; {slow} checkpoint;", "tight")
     before = server.digest("tight", "t")
     archive = scene.archives(scene.run(scene.policy("tight", database="tight"))[0])["tight"]
     server.host.run(["sh", "-c", "head -c 17M /dev/zero > /srv/small/ballast"])
     job = scene.back(archive, overwrite=True)
     assert (job.status, job.error.code) == ("failed", "client_full"), scene.said()
-    assert server.databases() == ["tight"]
+    assert server.databases() == ["tight"], str(job.error)
     server.host.run(["rm", "/srv/small/ballast"])
 
     # Killed in its middle.

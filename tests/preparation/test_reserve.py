@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.agent.conftest import PACKAGE
+from tests.agent.conftest import agent_module
 from tests.preparation.test_pieces import ask
 
 MB = 10**6
@@ -20,11 +20,10 @@ MB = 10**6
 @pytest.fixture(scope="module")
 def serve() -> ModuleType:
     """The program without its last line, which would begin to serve."""
-    place = PACKAGE / "target" / "host_serve.py"
-    text, last = place.read_text(encoding="ascii").rstrip("\n").rsplit("\n", 1)
+    text, last = agent_module.whole("host_serve").rstrip("\n").rsplit("\n", 1)
     assert last == "main(sys.argv[1:])"
     module = ModuleType("host_serve")
-    exec(compile(text, str(place), "exec"), module.__dict__)
+    exec(compile(text, "host_serve", "exec"), module.__dict__)
     return module
 
 
