@@ -15,6 +15,8 @@ _HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _KEPT = re.compile(f"{_MARK}(.)", re.DOTALL)
 #: Bytes that a name may take in a database: an index of PostgreSQL's takes no more than 2700.
 LONGEST = 2000
+#: Characters with which a path of ASCII keeps to all that is below.
+_SHORT = LONGEST // 6
 #: Folders that a path may go down through, and the characters it may have.
 DEEPEST, LONGEST_PATH = 1000, 32768
 
@@ -54,9 +56,14 @@ def split(path: str) -> list[str] | None:
 
 def refused(path: str) -> bool:
     """True for a path that Borg never writes: somebody else did, and no such entry could be restored."""
-    if not path or path[0] == "/" or path[-1] == "/" or "\x00" in path or "//" in path or len(path) > LONGEST_PATH:
+    if not path or path[0] == "/" or path[-1] == "/" or "\x00" in path or "//" in path:
         return True
-    if path.startswith(".") or "/." in path:
+    dotted = path[0] == "." or "/." in path
+    if len(path) <= _SHORT and not dotted and path.isascii():
+        return False  # As nearly all are; each of them goes through here.
+    if len(path) > LONGEST_PATH:
+        return True
+    if dotted:
         parts = path.split("/")
         if "." in parts or ".." in parts:
             return True

@@ -63,15 +63,17 @@ def dies_after(owner: Any, name: str, when: Callable[..., bool] = always, *, bef
     setattr(owner, name, last)
 
 
-def at(moment: str, when: str, do: Callable[[], None], *, least: int = 2_000_000) -> Callable[[], None]:
-    """Do something once, before or after a backup tells the engine something: `moment` is a method of `Control`.
+def at(
+    moment: str, when: str, do: Callable[[], None], *, kind: str = "backup", least: int = 2_000_000
+) -> Callable[[], None]:
+    """Do something once, before or after a job of a kind tells the engine something: `moment` is a method of `Control`.
 
-    Of its progress only what comes when so many bytes of it were read. Gives a call that takes it back.
+    Of a backup's progress only what comes when so many bytes of it were read. Gives a call that takes it back.
     """
     real, left = getattr(EngineControl, moment), [do]
 
     def told(self: EngineControl, job: int, *args: Any, **named: Any) -> Any:
-        now = self.job(job).kind == "backup" and (moment != "progress" or args[0].original_bytes >= least)
+        now = self.job(job).kind == kind and (moment != "progress" or args[0].original_bytes >= least)
         if now and when == "before" and left:
             left.pop()()
         given = real(self, job, *args, **named)
@@ -84,9 +86,10 @@ def at(moment: str, when: str, do: Callable[[], None], *, least: int = 2_000_000
 
 
 def prepare(step: str) -> None:
-    """Arm one step; "progress/after" is that of a backup, at which this process alone ends, and nothing it started."""
+    """Arm one step; at "backup/progress/after" this process alone ends, and nothing that it started."""
     if "/" in step:
-        at(*step.split("/"), lambda: os.kill(os.getpid(), signal.SIGKILL))
+        kind, moment, when = step.split("/")
+        at(moment, when, lambda: os.kill(os.getpid(), signal.SIGKILL), kind=kind)
     elif step == "promised":
         dies_after(VaultShelf, "promise")
     elif step == "none":

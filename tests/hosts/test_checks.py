@@ -40,8 +40,11 @@ def test_a_flipped_byte(fleet: Fleet, client: str, nas: str) -> None:
     web1 = fleet.client("web1", borg=client)
     fleet.hosts["web1"].run(["sh", "-c", "mkdir /srv/www; head -c 3000000 /dev/urandom > /srv/www/a"])
     policy = fleet.cyborg.policies.add(
-        cy.Policy("www", "folders", repository=repository, clients=[web1], extra_vars={"folders": "/srv/www"})
-    )
+        cy.Policy(
+            "www", "folders", repository=repository, clients=[web1], extra_vars={"folders": "/srv/www"},
+            retention=cy.Retention(daily=1),
+        )
+    )  # fmt: skip
     fleet.run(policy)
     [vault] = fleet.cyborg.vaults
     host, passphrase = fleet.hosts["nas"], vault.passphrase
@@ -82,6 +85,12 @@ def test_a_flipped_byte(fleet: Fleet, client: str, nas: str) -> None:
     assert vault.suspect in [event.reason for event in fleet.told if isinstance(event, cy.VaultSuspected)]
     [refused] = fleet.cyborg.run(policy)
     assert (refused.status, refused.error.code) == ("failed", "vault_damaged"), fleet.said()
+    # Nothing is deleted, and nothing made final.
+    stopped = fleet.cyborg.finish([*fleet.cyborg.prune(policy), *fleet.cyborg.compact(repository)])
+    assert [(job.kind, job.status) for job in stopped] == [("prune", "skipped"), ("compact", "skipped")], fleet.said()
+    assert all("is suspect: " in job.reason for job in stopped)
+    held = [event.reason for event in fleet.told if isinstance(event, cy.PruneHeld)]
+    assert held == [job.reason for job in stopped]
     follow(fleet, segment)
     # Nobody but the controller and the client was told the passphrase.
     assert passphrase.reveal().encode() not in b"".join(host.environments())

@@ -27,28 +27,36 @@ SIZE = 3_000_000
 def backed_up(
     fleet: Fleet, count: int, client: Mapping[str, object] | None = None, path: str = ""
 ) -> cy.Policy:
-    """A client with a folder that does not compress, and some backups of it, each of them a day older than the next.
-
-    One file is in all of them, and one in each alone.
-    """
+    """A client with a folder, and some backups of it, each of them a day older than the next."""
     vault = fleet.cyborg.repositories.add(cy.Repository("vault", path)) if path else fleet.repository()
-    web1 = fleet.client("web1", **(client or {}))
-    policy = fleet.cyborg.policies.add(
+    policy = data_policy(fleet, vault, fleet.client("web1", **(client or {})))
+    for _ in range(count):
+        another_day(fleet, policy)
+    return policy
+
+
+def data_policy(fleet: Fleet, vault: cy.Repository, client: cy.Client) -> cy.Policy:
+    """The backup of a folder that does not compress. One file is in all archives, and one in each alone."""
+    fleet.cyborg.settings = evolve(fleet.cyborg.settings, max_prune_share=1.0, lock_wait=30)
+    write_random(fleet.hosts["web1"], "/srv/data/always", SIZE)
+    return fleet.cyborg.policies.add(
         cy.Policy(
-            "data", "folders", repository=vault, clients=[web1], retries=0, retention=cy.Retention(daily=2),
+            "data", "folders", repository=vault, clients=[client], retries=0, retention=cy.Retention(daily=2),
             extra_vars={"folders": ["/srv/data"]},
         )
     )  # fmt: skip
-    fleet.cyborg.settings = evolve(fleet.cyborg.settings, max_prune_share=1.0, lock_wait=30)
-    host = fleet.hosts["web1"]
-    write_random(host, "/srv/data/always", SIZE)
-    for number in range(count):
-        host.run(["rm", "-f", f"/srv/data/{number - 1}"])
-        write_random(host, f"/srv/data/{number}", SIZE)
-        [job] = fleet.run(policy)
-        days = timedelta(days=count - 1 - number)
-        fleet.cyborg._store.archives.observe(fleet.only(job).id, recorded_at=datetime.now(UTC) - days)
-    return policy
+
+
+def another_day(fleet: Fleet, policy: cy.Policy) -> cy.Archive:
+    """One more backup, before which all others became a day older."""
+    host, shelf = fleet.hosts["web1"], fleet.cyborg._store.archives
+    number = len(fleet.cyborg.archives)
+    for archive in fleet.cyborg.archives:
+        shelf.observe(archive.id, recorded_at=archive.recorded_at - timedelta(days=1))
+    host.run(["rm", "-f", f"/srv/data/{number - 1}"])
+    write_random(host, f"/srv/data/{number}", SIZE)
+    [job] = fleet.run(policy)
+    return fleet.only(job)
 
 
 def write_random(host: Host, path: str, size: int) -> None:
@@ -200,6 +208,70 @@ def test_a_vault_in_a_folder_of_the_client_is_checked_instead(fleet: Fleet) -> N
     job = done(fleet, cyborg.compact("vault"))
     assert (job.status, job.error.code) == ("failed", "vault_damaged"), fleet.said()
     assert cyborg.vaults.get(1).suspect
+
+
+def test_a_storage_box_is_checked_by_borg_and_adopted_by_another_library(fleet: Fleet) -> None:
+    """Nobody may log in there: Borg alone, over ssh with the controller's key. Borg 1.4 at both far ends."""
+    box = fleet.hosts["nas"] = fleet._make("box", borg="1.4")
+    box.run(["useradd", "--create-home", "borg"])
+    web1 = fleet.client("web1", borg="1.4")
+    host = fleet.hosts["web1"]
+
+    def repository() -> cy.Repository:
+        address = f"ssh://borg@{box.address}:{box.port}/./backup/{{client}}"
+        return fleet.cyborg.repositories.add(cy.Repository("vault", address, managed=False, host_key=box.host_key))
+
+    def let_in() -> None:
+        """As a person does whom the failed preparation told so."""
+        keys = host.run(["sh", "-c", "cat /etc/cyborg/keys/*.pub"]).stdout + box.lab.public_key + "\n"
+        box.write("/home/borg/.ssh/authorized_keys", keys, 0o600)
+        box.run(["sh", "-c", "chown -R borg: /home/borg; chmod 0700 /home/borg/.ssh"])
+
+    policy = data_policy(fleet, repository(), web1)
+    [first] = fleet.cyborg.run(policy)
+    assert first.status == "skipped", fleet.said()
+    let_in()
+    days = [another_day(fleet, policy) for _ in range(3)]
+    [vault] = fleet.cyborg.vaults
+    stored = f"/home/borg/backup/{vault.location.rpartition('/')[2]}"
+
+    def size() -> int:
+        return int(box.run(["du", "-s", "-B1", "--apparent-size", f"{stored}/data"]).stdout.split()[0])
+
+    before = size()
+    job = done(fleet, fleet.cyborg.prune(policy))
+    assert job.status == "successful", fleet.said()
+    assert any("Checking" in line for line in fleet.cyborg.output(job)), "there is no other host to ask"
+    assert [archive.pruned_at is not None for archive in fleet.cyborg.archives] == [True, False, False]
+    assert size() >= before
+    fleet.cyborg.settings = evolve(fleet.cyborg.settings, compact_after=0)
+    job = done(fleet, fleet.cyborg.compact("vault"))
+    assert job.status == "successful", fleet.said()
+    assert any("all of its data too" in line for line in fleet.cyborg.output(job))
+    assert size() < before - SIZE // 2
+    there = {archive.name: archive.borg_id for archive in fleet.cyborg.archives if archive.pruned_at is None}
+    assert len(there) == 2
+
+    # The database is lost; the passphrase is in the kit, the repository where it was.
+    fleet.cyborg.close()
+    fleet.url = f"sqlite:///{fleet.folder}/another.db"
+    fleet.open()
+    web1 = fleet.cyborg.clients.add(evolve(web1, id=None))
+    found = repository()
+    assert vault.passphrase is not None
+    path = vault.where.path
+    jobs = fleet.cyborg.finish(fleet.cyborg.adopt(found, web1, passphrase=vault.passphrase.reveal(), path=path))
+    if jobs[0].status == "failed":
+        assert jobs[0].error.code == "key_not_authorized", fleet.said()
+        let_in()
+        jobs = fleet.cyborg.finish(fleet.cyborg.adopt(found, web1, passphrase=vault.passphrase.reveal(), path=path))
+    assert {job.status for job in jobs} == {"successful"}, fleet.said()
+    assert {archive.name: archive.borg_id for archive in fleet.cyborg.archives} == there
+    assert all(archive.foreign for archive in fleet.cyborg.archives)
+    back = fleet.folder / "back"
+    assert fleet.restore(days[-1].name, destination=back).status == "successful", fleet.said()
+    compare(host.root / "srv/data", back / "srv/data")
+    fleet.run(data_policy(fleet, found, web1))
 
 
 #: Borg that makes a checkpoint each second, and is killed after as many seconds as the file says, if there is one.
