@@ -100,8 +100,15 @@ def test_a_path_that_matches_nothing_fails_the_restore(fleet: Fleet) -> None:
     assert not (fleet.folder / "dry").exists()
 
 
-# Both of 1.2 is what all other tests have.
-@pytest.mark.parametrize("borg", [("1.4", "1.4"), ("1.2", "1.4"), ("1.4", "1.2")], ids="-".join)
+# Both of 1.2 is what all other tests have; those of checks and of a storage box have the others, too.
+@pytest.mark.parametrize(
+    "borg",
+    [
+        pytest.param(("1.4", "1.4"), marks=pytest.mark.faults, id="1.4-1.4"),
+        pytest.param(("1.2", "1.4"), marks=pytest.mark.faults, id="1.2-1.4"),
+        pytest.param(("1.4", "1.2"), id="1.4-1.2"),
+    ],
+)
 def test_both_borgs_and_crosswise(fleet: Fleet, borg: tuple[str, str]) -> None:
     vault, client = fleet.repository(borg=borg[1]), fleet.client("web1", borg=borg[0])
     policy = fleet.cyborg.policies.add(cy.Policy("etc", type="config", repository=vault, clients=[client]))

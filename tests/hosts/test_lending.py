@@ -152,7 +152,7 @@ def test_killed_at_a_step_it_is_settled_by_the_next_engine(fleet: Fleet, step: s
     "changed",
     [
         pytest.param(False, id="not changed", marks=pytest.mark.faults),
-        pytest.param(True, id="changed and not recorded"),
+        pytest.param(True, id="changed and not recorded", marks=pytest.mark.faults),
     ],
 )
 def test_between_it_serves_everybody_and_the_controllers_look_settles_it(fleet: Fleet, changed: bool) -> None:

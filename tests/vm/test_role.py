@@ -99,7 +99,9 @@ KILLED = {
 }
 
 
-@pytest.mark.parametrize("whom", KILLED)
+@pytest.mark.parametrize(
+    "whom", ["borg", "the agent", pytest.param("the program", marks=pytest.mark.faults)]
+)
 def test_whoever_is_killed_the_domain_is_well(machines: Machines, domain: str, whom: str) -> None:
     # As large as new, and slow to compress: Borg is at work with it for a while.
     machines.sh_there(f"head -c 120M /dev/urandom | dd of={IMAGES}/data.raw bs=1M seek=9 conv=notrunc status=none")
