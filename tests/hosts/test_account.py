@@ -104,6 +104,14 @@ def test_a_listing_is_never_roots_and_leaves_no_secret(fleet: Fleet, account: pw
             assert fleet.restore(fleet.only(job), destination=back).status == "successful", fleet.said()
         assert uids.keys() == {os.getuid()}
         compare(fleet.hosts["web1"].root / "etc", back / "etc")
+        # A drill brings no owners back: it compares what the account can read.
+        with looking(fleet.hosts["nas"]) as uids:
+            [job] = fleet.cyborg.finish(fleet.cyborg.drill(fleet.only(job)))
+            assert job.status == "successful", fleet.said()
+        assert uids.keys() == {account.pw_uid}
+        [proof] = fleet.cyborg.proofs.find(job=job.id)
+        assert (proof.how, proof.files > 0) == ("sample", True)
+        assert list(Path(account.pw_dir, ".local/state/cyborglib/drills").iterdir()) == []
     assert seen["hits"] == []
     [vault] = fleet.cyborg.vaults
     base = Path(account.pw_dir, f".local/state/cyborglib/borg/vault-{vault.id}")

@@ -78,6 +78,13 @@ def test_files_and_streams(fleet: Fleet) -> None:
     keys = fleet.hosts["nas"].read("/var/lib/borg/.ssh/authorized_keys")
     kit = fleet.cyborg.vaults.get(1).rekeyed_at
     www = changed(fleet, www, files=5, host=proof1)
+    # Canceled as soon as it is at work there: it proves nothing, says nothing against the archive, and leaves nothing.
+    cancel = [fleet.cyborg.cancel]
+    fleet.cyborg.on(cy.JobStarted)(lambda event: cancel and cancel.pop()(event.job))
+    job, proof, archive = drilled(fleet, archive)
+    assert (job.status, proof, archive.doubtful) == ("canceled", None, ""), fleet.said()
+    assert fleet.hosts["nas"].read("/var/lib/borg/.ssh/authorized_keys") == keys
+    assert fleet.hosts["proof1"].run(["ls", "-A", "/var/tmp/cyborg-drills"]).stdout == ""
     job, proof, _ = drilled(fleet, archive)
     assert job.status == "successful", fleet.said()
     assert (job.client, proof is not None and proof.files) == (proof1.id, 5)
