@@ -35,6 +35,7 @@ class ActionModule(Attached, BorgAction):
         owners={"type": "str", "default": ""},
         plain={"type": "bool", "default": False},
     )
+    RESTORES = True
 
     def borg(self):
         args = self.args
@@ -150,7 +151,7 @@ class ActionModule(Attached, BorgAction):
             self.call("owners", listing, into=args["owners"])
         except Failure as failure:
             # Borg itself writes nothing here: what was full is the disk that the listing goes to.
-            if failure.code != "vault_full":
+            if failure.code != "client_full":
                 raise
             raise _full(where) from failure
 

@@ -68,6 +68,8 @@ class BorgAction(AgentAction):
     PASSPHRASE, NEXT_PASSPHRASE, SSH_KEY = "borg_passphrase", "borg_next_passphrase", "ssh_key"
     #: Borg's own key, of a repository that does not hold it itself.
     KEY_FILE = "borg_key_file"
+    #: True where Borg writes files of its host, so that a disk which is full is one of those, and not the vault's.
+    RESTORES = False
 
     def borg(self):
         """Do it: {"archives", "stats", "facts", "warnings", "result"}; `result` is the task's, the rest the job's."""
@@ -225,7 +227,7 @@ class BorgAction(AgentAction):
 
     def _judge(self, reply):
         """Raises the `Failure` that the end of a call means."""
-        borg_answers.check(reply["result"], self.args["repository"])
+        borg_answers.check(reply["result"], self.args["repository"], restores=self.RESTORES)
 
     def _attached(self, step, on_start=None):
         """The last answer of a main call that an earlier run started: nothing is started here."""

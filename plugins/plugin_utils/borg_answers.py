@@ -25,6 +25,8 @@ from ansible_collections.cyborg.backup.plugins.plugin_utils.failure import Failu
 _ID = re.compile(r"[0-9a-f]{64}")
 #: How Borg before 1.4.5 says that a *repository* has no room: as if a file of the source could not be read.
 _AS_IF_READ = re.compile(r"\[Errno 28\] No space left on device(: '[^']*')?$")
+#: Where Borg itself writes on the host that it runs on, when it makes a backup.
+_NEAR = re.compile(r"[/.]cache[/.]borg|\.config/borg|/cache/")
 #: Warnings: 1 of old, 100 to 127 of the modern exit codes.
 WARNING = frozenset({1, *range(100, 128)})
 
@@ -55,8 +57,12 @@ def _texts_of(lines):
     return found
 
 
-def check(result, repository):
-    """Nothing for an exit code that is success or a warning; else raises the `Failure` that the answer means."""
+def check(result, repository, *, restores=False):
+    """Nothing for an exit code that is success or a warning; else raises the `Failure` that the answer means.
+
+    With `restores` Borg writes files of the host that it runs on: what a warning says of no room is of these, and for
+    the caller to judge.
+    """
     if result.get("exec_error"):
         raise Failure(
             "borg_missing",
@@ -70,10 +76,11 @@ def check(result, repository):
     errors = [error for error in result.get("errors") or () if isinstance(error, dict)]
     said = [str(error.get("message")) for error in errors]
     around = texts_of(result.get("tail"))
-    if rc == 0 or (rc in WARNING and not signal and not any(_AS_IF_READ.search(text) for text in around)):
+    as_if_read = not restores and any(_AS_IF_READ.search(text) for text in around)
+    if rc == 0 or (rc in WARNING and not signal and not as_if_read):
         return
     if any(sign in text for text in (*said, *around) for sign in FULL):
-        raise _full(said, around, repository)
+        raise _full(said, around, repository, restores)
     if any(RESERVE in text for text in around) and any("StorageQuotaExceeded" in str(e.get("msgid")) for e in errors):
         raise Failure("vault_full", _filled(RESERVED, repository, ""))
     kinds = {str(error.get("msgid") or "").rpartition(".")[2] for error in errors}
@@ -126,13 +133,14 @@ def _filled(sentence, repository, said):
     return sentence.replace("{repository}", repository).replace("{said}", said)
 
 
-def _full(said, around, repository):
+def _full(said, around, repository, restores):
     everything = "\n".join((*said, *around))
     remote = repository.startswith("ssh://")
     # The far side's disk shows in its own words; the near one's in files of Borg's cache.
     far = "Remote" in everything or "Borg server" in everything
-    if (remote and not far) or (not remote and re.search(r"[/.]cache[/.]borg|\.config/borg|/cache/", everything)):
-        return Failure("client_full", "A disk of the host where Borg runs is full (its cache or temporary files).")
+    near = repository not in everything if restores else _NEAR.search(everything)
+    if not far if remote else near:
+        return Failure("client_full", "A disk of the host where Borg runs is full (its cache, or what it writes).")
     return Failure(
         "vault_full",
         "The file system that %s lies on is full. Let prune and compact make room, or make it larger; nothing was lost."

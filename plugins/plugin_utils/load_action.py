@@ -45,6 +45,7 @@ class LoadAction(Shell, BorgAction):
 
     #: True while the call is one of `extract_into`, whose exit code is none of Borg's.
     _loading = False
+    RESTORES = True
 
     def load(self):
         """Do it: gives {"facts", "warnings", "result"}, as `borg` does. Raises `Failure`."""

@@ -171,6 +171,24 @@ def test_which_disk_is_full(repository: str, text: str, code: str) -> None:
     assert refusal(result(log("Exception", text)), repository).code == code
 
 
+def test_a_restore_fills_the_disk_that_it_restores_to() -> None:
+    """Not the vault's, for which all its backups would wait; what single files had no room is for the caller."""
+    text = "srv/www/a: write: [Errno 28] No space left on device"
+    borg_answers.check(result(log("", text), 1), HERE, restores=True)
+    said = "OSError: [Errno 28] No space left on device: '/var/tmp/back/srv'"
+    failures = []
+    for repository, ended in (
+        (HERE, result(log("Exception", said), 2)),
+        (THERE, result(log("Exception", said), 2)),
+        (HERE, result(log("Exception", f"OSError: [Errno 28] No space left on device: '{HERE}/lock.exclusive'"), 2)),
+        (THERE, result(log("Exception", "Remote: [Errno 28] No space left on device"), 2)),
+    ):
+        with pytest.raises(Failure) as caught:
+            borg_answers.check(ended, repository, restores=True)
+        failures.append(caught.value.code)
+    assert failures == ["client_full", "client_full", "vault_full", "vault_full"]
+
+
 def test_the_reserve_of_a_disk_is_no_quota() -> None:
     said = log("StorageQuotaExceeded", "The quota has been exceeded", "Remote: cyborg: reserve: of 9 bytes")
     failure = refusal(result(said), THERE)
