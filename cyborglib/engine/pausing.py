@@ -128,24 +128,22 @@ def look_now(store: Store, now: datetime, jobs: Iterable[int] | None = None) -> 
 
 def look(store: Store, now: datetime) -> list[Event]:
     """Ask hosts, and let jobs try, where it is time; gives what is to be told. Costs one look where it is not."""
-    if not any(pause.look_at <= now for pause in store.pauses.all()):
+    if not store.pauses.due(now):
         return []
     events: list[Event] = []
     with store.transaction():
-        asked: set[tuple[str, str]] = set()
-        for pause in store.pauses.all():
-            if pause.look_at > now:
-                continue
+        asked: set[int] = set()
+        for pause in store.pauses.due(now):
             if (pause.vault or 0) not in store.vaults and pause.client is None:
                 store.pauses.end([pause])  # The vault was removed.
                 continue
             vault = store.vaults.get(pause.vault) if pause.vault is not None else None
             if vault is not None and _can_ask(store, pause.code, vault):
                 store.pauses.put_off(evolve(pause, look_at=now + timedelta(seconds=ANSWER)))
-                place = (pause.filesystem, "" if pause.filesystem else pause.key)
-                if place not in asked:
+                if vault.id not in asked:
                     events += ask(store, vault)
-                asked.add(place)
+                # Those that its answer will be for.
+                asked |= {vault.id or 0, *_neighbours(store, vault)}
             else:
                 _let_one_try(store, pause, now)
     return events

@@ -18,7 +18,7 @@ from attrs import evolve
 from ..errors import ErrorCode, JobError
 from ..events import ClockDoubtful, PruneHeld
 from ..executor import Outcome
-from ..model import Archive, Baseline, Job, JobStatus
+from ..model import Archive, Baseline, Job, JobStatus, Vault
 from ..model.repository import STORAGE_ACCOUNT
 from ..secret import Secret
 from . import catalog
@@ -87,7 +87,7 @@ def assignment(work: Work, going: Iterable[Archive] = (), *, compact: bool = Fal
         "upkeep_seconds": job.timeout,
         "upkeep_by": f"{job.id}.{job.attempt}",
         "upkeep_counted": counted,
-        "upkeep_since": _since(vault.baseline) if counted else {},
+        "upkeep_since": _since(vault) if counted else {},
         "upkeep_windows": windows(work.writers, work.now) if counted else [],
         "upkeep_archives": {archive.name: archive.borg_id for archive in deleted},
         # Of those that this client's backups by this policy left when they were killed.
@@ -126,15 +126,15 @@ def is_gone(archive: Archive) -> bool:
     return archive.pruned_at is not None and archive.missing_at is not None
 
 
-def _since(baseline: Baseline | None) -> dict[str, int]:
+def _since(vault: Vault) -> dict[str, int]:
+    """What only grows since it was counted last. Bytes do not tell where a change of ours was not seen to its end."""
+    baseline = vault.baseline
     if baseline is None:
         return {}
-    return {
-        "freeable_bytes": baseline.freeable_bytes,
-        "stored_bytes": baseline.stored_bytes,
-        "transaction": baseline.transaction,
-        "log_bytes": baseline.log_bytes,
-    }
+    only_grows = {"transaction": baseline.transaction, "log_bytes": baseline.log_bytes}
+    if vault.unsettled_at is not None:
+        return only_grows
+    return {"freeable_bytes": baseline.freeable_bytes, "stored_bytes": baseline.stored_bytes, **only_grows}
 
 
 def windows(jobs: Iterable[Job], now: datetime) -> list[list[float]]:

@@ -91,10 +91,16 @@ class Pauses:
         with self._database.reading() as connection:
             return list(connection.scalars(query))
 
+    def due(self, now: datetime) -> list[Pause]:
+        """Those where it is time to look for room; or the job that was to try ended without a try (canceled, skipped)."""
+        with self._database.reading() as connection:
+            return _due(connection, now)
+
     def held(self, now: datetime) -> set[int]:
         """The ids of the jobs that wait for room, where it is not time to look for some."""
         with self._database.reading() as connection:
-            places = [PAUSED + pause.key for pause in standing(connection).values() if pause.look_at > now]
+            due = {pause.key for pause in _due(connection, now)}
+            places = [PAUSED + key for key in standing(connection) if key not in due]
             return set(connection.scalars(select(_jobs.id).where(_jobs.parked.in_(places)))) if places else set()
 
     def looking(self) -> set[int]:
@@ -109,6 +115,16 @@ def standing(connection: Connection) -> dict[str, Pause]:
     """The pauses by their keys; mostly there is none."""
     rows = connection.execute(select(schema.pauses).order_by(_pauses.key)).mappings()
     return {row["key"]: _pause(row) for row in rows}
+
+
+def _due(connection: Connection, now: datetime) -> list[Pause]:
+    pauses = list(standing(connection).values())
+    trials = [pause.trial for pause in pauses if pause.trial is not None]
+    open_ = select(_jobs.id).where(text(schema.UNFINISHED), _jobs.id.in_(trials))
+    trying = set(connection.scalars(open_)) if trials else set()
+    return [
+        pause for pause in pauses if pause.look_at <= now or (pause.trial is not None and pause.trial not in trying)
+    ]
 
 
 def kinds_of(connection: Connection, ids: Iterable[int]) -> Mapping[int, Any]:

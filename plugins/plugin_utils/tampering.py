@@ -21,15 +21,17 @@ def tampered(looked, since, windows):
 
     :param looked: what the vault's host says: freeable_bytes, stored_bytes, transaction, log_bytes, entries; and
         `ahead`, by how many seconds its clock is ahead of the controller's
-    :param since: the first four of them when the library had last changed the vault; empty if nobody knows
+    :param since: the first four of them when the library had last changed the vault; those that it does not know are
+        left out, as both numbers of bytes where a change of the library's own was not seen to its end
     :param windows: [from, to], in seconds since 1970 by the controller's clock: when jobs of ours wrote the vault
     """
     if not since:
         return ""
-    if any(looked[name] < since[name] for name in ("stored_bytes", "transaction", "log_bytes")):
+    if any(looked[name] < since.get(name, 0) for name in ("stored_bytes", "transaction", "log_bytes")):
         return "it is older than it was: somebody set it back, or compacted it"
-    freed = looked["freeable_bytes"] - since["freeable_bytes"]
-    most = max(LEAST, (looked["stored_bytes"] - since["stored_bytes"]) // SHARE)
+    counted = "freeable_bytes" in since
+    freed = looked["freeable_bytes"] - since["freeable_bytes"] if counted else 0
+    most = max(LEAST, (looked["stored_bytes"] - since["stored_bytes"]) // SHARE) if counted else 0
     if freed > most:
         return (
             "%d bytes of data in it were deleted or overwritten with a client's key; honest backups leave no more than "

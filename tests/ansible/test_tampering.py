@@ -53,6 +53,22 @@ def test_what_is_an_attack_and_what_is_not(changes: dict[str, Any], sign: str) -
     assert (sign in said) if sign else said == ""
 
 
+@pytest.mark.parametrize(
+    ("changes", "sign"),
+    [
+        ({"freeable_bytes": 10**12}, ""),
+        ({"stored_bytes": 1}, ""),
+        ({"transaction": 39}, "older than it was"),
+        ({"log_bytes": 899}, "older than it was"),
+        ({"entries": [[41, JOB[1] + SLACK + 1]]}, "its transaction 41"),
+    ],
+)
+def test_bytes_do_not_count_where_a_change_of_ours_was_not_seen_to_its_end(changes: dict[str, Any], sign: str) -> None:
+    since = {name: SINCE[name] for name in ("transaction", "log_bytes")}
+    said = tampered(looked(**changes), since, [JOB])
+    assert (sign in said) if sign else said == ""
+
+
 def test_of_a_vault_that_was_never_looked_at_nothing_is_concluded() -> None:
     assert tampered(looked(freeable_bytes=10**12, entries=[[1, 5]]), {}, []) == ""
 

@@ -292,3 +292,23 @@ def test_who_waits_for_one_has_the_others_left_alone(fleet, disk, clock):
     jobs = it.cyborg.launch(it.policy)
     it.cyborg.finish(jobs[:1])
     assert [job.attempt for job in it.cyborg.jobs.many([job.id for job in jobs])] == [1, 0]
+
+
+def test_each_repository_is_asked_for_where_it_is_not_known_that_they_lie_on_one_host(fleet, disk, clock):
+    """Hosts number their file systems alike, and an address is no proof: an answer counts for its own repository."""
+    it = on_one_disk(fleet(disk))
+    other = it.cyborg.repositories.add(cy.Repository("other", "borg@nas:/srv/other/{client}"))
+    policy = it.add_policy("more", repository=other)
+    it.ready()
+    it.cyborg.run(policy)
+    [second] = it.cyborg.vaults.find(repository=other.id)
+    it.cyborg._store.vaults.observe(second.id, filesystem="fe01")
+    disk.errors = {"web1": FULL}
+    it.cyborg.run(it.policy)
+    it.cyborg.run(policy)
+    assert [pause.vault for pause in it.cyborg.pauses] == [1, second.id]
+    waiting = [*it.cyborg.launch(it.policy), *it.cyborg.launch(policy)]
+    disk.errors, disk.free = {}, 20 * 10**9
+    it.cyborg.work()
+    assert {job.status for job in it.cyborg.jobs.many([job.id for job in waiting])} == {"successful"}
+    assert it.cyborg.pauses == []
