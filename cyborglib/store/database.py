@@ -78,8 +78,8 @@ class Database:
         self._writer: AbstractContextManager[object] = threading.Lock() if in_turn else nullcontext()
         # What a transaction decides must hold against what committed before its lock, not before its start.
         self._engine = engine if self.sqlite else engine.execution_options(isolation_level="READ COMMITTED")
-        if own and self.sqlite:
-            event.listen(engine, "connect", _sqlite_connected)
+        if own:
+            event.listen(engine, "connect", _sqlite_connected if self.sqlite else _postgresql_connected)
 
     @property
     def sealer(self) -> Sealer:
@@ -241,6 +241,15 @@ def _sqlite_connected(driver: Any, _record: Any) -> None:
         cursor.execute(f"PRAGMA {pragma}")
     _to_wal(cursor)
     cursor.close()
+
+
+def _postgresql_connected(driver: Any, _record: Any) -> None:
+    # A commit says what is about to be done on hosts, deleted for example: it must not be lost with its server.
+    with driver.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+        )
+    driver.commit()
 
 
 def _to_wal(cursor: Any) -> None:

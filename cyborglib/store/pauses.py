@@ -92,7 +92,7 @@ class Pauses:
             return list(connection.scalars(query))
 
     def due(self, now: datetime) -> list[Pause]:
-        """Those where it is time to look for room; or the job that was to try ended without a try (canceled, skipped)."""
+        """Those where it is time to look for room, or the job that was to try was canceled or skipped."""
         with self._database.reading() as connection:
             return _due(connection, now)
 

@@ -28,6 +28,8 @@ class Aging:
 
     def __init__(self, fleet: Fleet, server: PostgreSQL) -> None:
         self.fleet, self.server = fleet, server
+        #: Set while no job is at work in which something is to be killed.
+        self.over = threading.Event()
         self.policy = backed_up(fleet, 2)
         settings = fleet.cyborg.settings
         fleet.cyborg.settings = evolve(settings, lease=5, retry_delays=(1, 2), lock_wait=60, compact_after=0)
@@ -48,10 +50,12 @@ class Aging:
             kill_engine(fleet, f"{kind}/{moment}/{when}")
         else:
             shots: list[int] = []
+            self.over.clear()
             undo = killed.at(moment, when, lambda: shots.append(len(KINDS[what](self))), kind=kind)
             try:
                 cyborg.work()
             finally:
+                self.over.set()
                 undo()
             assert shots, f"{case}: it never came"
             assert shots[0] > 0, f"{case}: there was nothing to kill"
@@ -81,20 +85,18 @@ class Aging:
         return done(self.fleet, self.queue(kind))
 
 
-def soon(find: Callable[[], list[int]]) -> list[int]:
-    """Kill what is there in a moment: gives at once, as who waits for the answer holds up what is to come."""
-    begun: list[int] = [1]
+def soon(it: Aging, find: Callable[[], list[int]]) -> list[int]:
+    """Kill what will be there until the job is over: gives at once, as who waits for that holds up what is to come."""
 
     def watch() -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
+        while not it.over.is_set():
             if pids := find():
                 shot(pids)
                 return
             time.sleep(0.005)
 
     threading.Thread(target=watch, daemon=True).start()
-    return begun
+    return [1]
 
 
 def deleting(it: Aging) -> list[int]:
@@ -120,8 +122,8 @@ def shooting(pids: list[int]) -> list[int]:
 KINDS: dict[str, Callable[[Aging], list[int]]] = {
     "engine": lambda it: [],
     "ansible-playbook": lambda it: shooting(ours("waiting_playbook")),
-    "borg": lambda it: soon(lambda: [*deleting(it), *there(it.nas, "borg", "compact")]),
-    "borg serve": lambda it: soon(lambda: there(it.nas, "borg", "serve")),
+    "borg": lambda it: soon(it, lambda: [*deleting(it), *there(it.nas, "borg", "compact")]),
+    "borg serve": lambda it: soon(it, lambda: there(it.nas, "borg", "serve")),
     "repository's host": lambda it: restart(it.nas) or [1],  # type: ignore[func-returns-value]
     "database server": lambda it: restart_server(it.server) or [1],  # type: ignore[func-returns-value]
 }

@@ -89,6 +89,18 @@ def test_a_hosts_engine_is_not_disposed_of(engine: Engine) -> None:
         assert connection.execute(text("SELECT count(*) FROM cyborg_clients")).scalar_one() == 0
 
 
+def test_a_commit_is_on_the_disk_whatever_the_server_is_set_to(postgresql_url: str) -> None:
+    """What is deleted on hosts is in the store first: it must not be lost when the server dies. The lab's is lax."""
+    query, engine = text("SHOW synchronous_commit"), create_engine(postgresql_url)
+    with engine.connect() as connection:
+        assert connection.scalar(query) == "off"
+    engine.dispose()
+    store = opened(postgresql_url)
+    with store.transaction() as connection:
+        assert connection.scalar(query) == "on"
+    store.close()
+
+
 @pytest.mark.parametrize("listens", [False, True], ids=["as it comes", "begins by itself"])
 def test_a_hosts_sqlite_engine_works_as_ours_and_keeps_its_settings(tmp_path: Path, listens: bool) -> None:
     engine = create_engine(f"sqlite:///{tmp_path}/host.db")
