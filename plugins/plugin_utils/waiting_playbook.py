@@ -16,9 +16,13 @@ import gc
 import json
 import os
 import select
+import signal
 import sys
+import threading
 import time
 import warnings
+from contextlib import suppress
+from pathlib import Path
 
 #: What each of the library's runs uses, as (loader, plugin): loaded once here, not once more in each host's process.
 PLUGINS = (
@@ -30,6 +34,10 @@ PLUGINS = (
     ("become_loader", "sudo"),
     ("action_loader", "cyborg.backup.borg_create"),
 )
+
+#: Seconds between two looks at Ansible's workers; and how they may end: by these signals, or with this exit code.
+LOOK = 1.0
+EXPECTED = {False: (signal.SIGTERM, signal.SIGINT, signal.SIGHUP), True: (0,)}
 
 
 def load():
@@ -68,6 +76,32 @@ def wait(fifo, until):
     return json.loads(found)
 
 
+def watch():
+    """End ansible-playbook when one of its workers died, as one that the kernel kills for lack of memory.
+
+    The strategies that do not keep hosts in step never look, and would wait for its answer for ever. What was at work
+    on hosts goes on there, and the library asks for it again.
+    """
+    while True:
+        time.sleep(LOOK)
+        for pid in children():
+            with suppress(ChildProcessError):
+                ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+                if ended is None or ended.si_status in EXPECTED[ended.si_code == os.CLD_EXITED]:
+                    continue
+                sys.stderr.write("A worker of Ansible's died (%s): this run is over.\n" % ended.si_status)
+                sys.stderr.flush()
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+
+def children():
+    """The processes that this one started."""
+    for task in os.listdir("/proc/self/task"):
+        with suppress(OSError):
+            yield from map(int, Path("/proc/self/task", task, "children").read_text().split())
+
+
 def main():
     # Not waiting for somebody at the other end: who started us may be gone already.
     fifo = os.open(sys.argv[1], os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -78,6 +112,7 @@ def main():
     if arguments is not None:
         # Each host's worker is a fork, and shares with us what it does not write to: a collection would write to all.
         os.register_at_fork(before=gc.freeze)
+        threading.Thread(target=watch, daemon=True).start()
         sys.argv = ["ansible-playbook", *arguments]
         playbook.cli_executor()
 

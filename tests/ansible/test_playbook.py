@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+import cyborglib as cy
 from cyborglib.ansible import AnsibleExecutor
 from cyborglib.content import collections_path
 from cyborglib.executor import HostRun
+from cyborglib.secret import Secret
 from tests.ansible.conftest import PASSPHRASE, Recorder, Vault, Works, backup
+from tests.hosts.faults import ours, parent, shot, words
 
 PROGRAM = collections_path() / "ansible_collections/cyborg/backup/plugins/plugin_utils/waiting_playbook.py"
 
@@ -95,6 +98,31 @@ def test_close_ends_it(executor: AnsibleExecutor, control: Recorder, work: Works
     pid = waiting(executor)
     executor.close()
     assert not Path(f"/proc/{pid}").exists()
+
+
+@pytest.mark.timeout(120)
+def test_a_worker_that_was_killed_ends_the_run(
+    executor: AnsibleExecutor, control: Recorder, work: Works, vault: Vault
+) -> None:
+    """As the kernel does for lack of memory: Ansible itself would wait for its answer for ever."""
+    killed: list[int] = []
+
+    class Deadly(Recorder):
+        def secret(self, job: int, name: str) -> Secret:
+            # Who asks waits for the answer.
+            workers = ours("waiting_playbook")
+            killed.extend(pid for pid in workers if "waiting_playbook" in " ".join(words(parent(pid))))
+            shot(killed)
+            return super().secret(job, name)
+
+    deadly = Deadly({"borg_passphrase": PASSPHRASE})
+    with pytest.raises(cy.ExecutorError, match="A worker of Ansible's died"):
+        executor.execute(backup(work()), deadly)
+    assert killed
+    assert deadly.outcomes == {}, "nobody knows what became of it: it is asked for"
+    executor.execute(backup(work(2)), control)
+    assert control.outcomes[2].successful, control.outcomes[2].error
+    assert vault.archives() == ["archive-2"]
 
 
 def leads_to(file: Path, fd: Path) -> bool:

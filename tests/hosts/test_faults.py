@@ -21,7 +21,10 @@ from tests.lab.postgresql import PostgreSQL
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(1800)]
 
 #: The short list: each sort of process, in the middle of its work.
-SHORT = ("engine", "ansible-playbook", "ssh", "borg", "supervisor", "client", "repository's host", "database server")
+SHORT = (
+    "engine", "ansible-playbook", "ansible's worker", "ssh", "borg", "supervisor", "client", "repository's host",
+    "database server",
+)  # fmt: skip
 
 
 @pytest.fixture
