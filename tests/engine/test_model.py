@@ -21,12 +21,11 @@ from tests.engine.conftest import KEY
 from tests.engine.fleet import Fleet, assert_settled, let_leases_pass, sql
 
 #: What may become of a job; most things go well. Lost: its host knows of nothing; unseen: but its archive is in the
-#: vault; away: its host cannot be asked. What is full is so for those who write; a host that is asked has no room then.
+#: vault; away: its host cannot be asked.
 WHIMS = (
     "well", "well", "well", "fails", "may pass", "lost", "unseen", "away", "silent", "breaks", "twice", "canceled",
-    "listener", "vault_full", "quota_reached", "client_full",
+    "listener",
 )  # fmt: skip
-FULL = ("vault_full", "quota_reached", "client_full")
 #: How often a host is away, or a run breaks, before it comes to something.
 PATIENCE = 4
 WRITERS = ("prepare_repository", "backup", "prune", "compact")
@@ -78,15 +77,6 @@ class Whimsical(FakeExecutor):
             raise RuntimeError("ansible-playbook was killed")
         elif whim in ("fails", "may pass"):
             self._report(host, control, {"fails": "source_missing", "may pass": "unreachable"}[whim])
-        elif control.job(host.job).kind == "measure" and whim in ("well", *FULL):
-            room = {"filesystem": "fe01", "free": 0 if whim in FULL else 50 * 10**9, "total": 10**11}
-            self._leave(host.job)
-            control.ended(host.job, cy.Outcome(facts=room))
-        elif whim in FULL and control.job(host.job).kind in WRITERS[:2]:
-            # One that was to find out whether there is room waits on with the same try.
-            with self._watch:
-                self._begun[host.job, host.attempt] = 0
-            self._report(host, control, whim)
         elif whim in ("lost", "unseen", "away"):
             job = control.job(host.job)
             backup = job.kind == "backup"
@@ -229,25 +219,13 @@ class Machine(RuleBasedStateMachine):
         unfinished = [job for job in self.cyborg.jobs if not job.finished]
         if unfinished:
             [job] = self.cyborg.finish([self.one_of(unfinished, n)])
-            assert job.finished or self.waits_for_room(job)
+            assert job.finished
 
     @rule(whims=st.lists(st.sampled_from(WHIMS), min_size=1, max_size=9).map(tuple))
     def work(self, whims: tuple[str, ...]) -> None:
         self.executor.whims = whims
         self.cyborg.work()
-        left = [job for job in self.cyborg.jobs if not job.finished]
-        if left and set(whims) != {"well"}:
-            # Who tried whether there is room came to something else, and tells nothing of it.
-            assert all(self.waits_for_room(job) for job in left), [(job.status, job.reason) for job in left]
-        else:
-            assert_settled(self.cyborg)
-
-    def waits_for_room(self, job: cy.Job) -> bool:
-        """What is full holds it, or something that it needs."""
-        if job.status == "waiting":
-            needs = self.cyborg.jobs.many(job.after)
-            return any(self.waits_for_room(need) for need in needs if not need.finished)
-        return job.status == "pending" and "is paused since" in job.reason
+        assert_settled(self.cyborg)
 
     # What always holds
 
