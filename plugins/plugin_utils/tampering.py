@@ -29,14 +29,14 @@ def tampered(looked, since, windows):
         return ""
     if any(looked[name] < since.get(name, 0) for name in ("stored_bytes", "transaction", "log_bytes")):
         return "it is older than it was: somebody set it back, or compacted it"
-    counted = "freeable_bytes" in since
-    freed = looked["freeable_bytes"] - since["freeable_bytes"] if counted else 0
-    most = max(LEAST, (looked["stored_bytes"] - since["stored_bytes"]) // SHARE) if counted else 0
-    if freed > most:
-        return (
-            "%d bytes of data in it were deleted or overwritten with a client's key; honest backups leave no more than "
-            "%d" % (freed, most)
-        )
+    if "freeable_bytes" in since:
+        freed = looked["freeable_bytes"] - since["freeable_bytes"]
+        most = max(LEAST, (looked["stored_bytes"] - since["stored_bytes"]) // SHARE)
+        if freed > most:
+            return (
+                "%d bytes of data in it were deleted or overwritten with a client's key; honest backups leave no more "
+                "than %d" % (freed, most)
+            )
     for number, moment in looked["entries"]:
         here = moment - looked["ahead"]
         if not any(begin - SLACK <= here <= end + SLACK for begin, end in windows):

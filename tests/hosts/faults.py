@@ -10,15 +10,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import cyborglib as cy
 from cyborglib.executor import Control
+from tests.conftest import HostFactory
 from tests.engine import fleet as rows
 from tests.hosts import killed
-from tests.hosts.conftest import Fleet
+from tests.hosts.conftest import Fleet, made_key
 from tests.lab import Host
 from tests.lab.machine import alive
 from tests.lab.postgresql import PostgreSQL
@@ -87,6 +88,19 @@ class Faulty:
         assert [root for root, _ in archive.roots] == ["/srv/big"], f"{what} {when} {moment}"
         assert not archive.doubtful
         return job
+
+
+@contextmanager
+def on_a_server(folder: Path, make: HostFactory) -> Iterator[tuple[Fleet, PostgreSQL]]:
+    """An empty fleet in a database on a server of its own, which can be killed."""
+    made_key(folder)
+    server = PostgreSQL()
+    try:
+        fleet = Fleet(folder, make, server.database())
+        yield fleet, server
+        fleet.cyborg.close()
+    finally:
+        server.close()
 
 
 def kill_engine(fleet: Fleet, step: str) -> None:

@@ -14,9 +14,7 @@ import pytest
 
 import cyborglib as cy
 from tests.conftest import HostFactory
-from tests.hosts.conftest import Fleet, made_key
-from tests.hosts.faults import KINDS, MOMENTS, QUESTIONS, WHEN, Faulty, assert_settled, there
-from tests.lab.postgresql import PostgreSQL
+from tests.hosts.faults import KINDS, MOMENTS, QUESTIONS, WHEN, Faulty, assert_settled, on_a_server, there
 
 pytestmark = [pytest.mark.hosts, pytest.mark.timeout(1800)]
 
@@ -30,14 +28,8 @@ SHORT = (
 @pytest.fixture
 def faulty(tmp_path: Path, host_factory: HostFactory) -> Iterator[Faulty]:
     """A fleet on a database server of its own."""
-    made_key(tmp_path)
-    server = PostgreSQL()
-    try:
-        fleet = Fleet(tmp_path, host_factory, server.database())
+    with on_a_server(tmp_path, host_factory) as (fleet, server):
         yield Faulty(fleet, server)
-        fleet.cyborg.close()
-    finally:
-        server.close()
 
 
 def test_each_sort_of_process_killed_in_the_middle(faulty: Faulty) -> None:

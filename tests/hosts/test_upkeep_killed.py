@@ -14,8 +14,18 @@ from attrs import evolve
 import cyborglib as cy
 from tests.conftest import HostFactory
 from tests.hosts import killed
-from tests.hosts.conftest import Fleet, made_key
-from tests.hosts.faults import assert_settled, kill_engine, ours, restart, restart_server, shot, there, words
+from tests.hosts.conftest import Fleet
+from tests.hosts.faults import (
+    assert_settled,
+    kill_engine,
+    on_a_server,
+    ours,
+    restart,
+    restart_server,
+    shot,
+    there,
+    words,
+)
 from tests.hosts.test_upkeep import another_day, backed_up, done, names
 from tests.hosts.trees import compare
 from tests.lab.postgresql import PostgreSQL
@@ -132,14 +142,8 @@ KINDS: dict[str, Callable[[Aging], list[int]]] = {
 @pytest.fixture
 def aging(tmp_path: Path, host_factory: HostFactory) -> Iterator[Aging]:
     """A vault of some days, in a database on a server of its own."""
-    made_key(tmp_path)
-    server = PostgreSQL()
-    try:
-        fleet = Fleet(tmp_path, host_factory, server.database())
+    with on_a_server(tmp_path, host_factory) as (fleet, server):
         yield Aging(fleet, server)
-        fleet.cyborg.close()
-    finally:
-        server.close()
 
 
 def test_a_prune_killed_in_the_middle(aging: Aging) -> None:
